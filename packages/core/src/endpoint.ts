@@ -1,0 +1,51 @@
+/** @module One place to send to. */
+import { ConfigError } from './errors.js';
+
+/** One place to send to: plain data, never changed. A changed endpoint is a new object with the same id. */
+export interface Endpoint {
+  /** Tells endpoints of one service apart, also across snapshots. */
+  readonly id: string;
+  /** Scheme, host and port: `http://10.0.0.5:8080`. */
+  readonly origin: string;
+  /** Share of the traffic relative to the others; 1 if nobody says otherwise. */
+  readonly weight: number;
+  /** Failure domain, where known. */
+  readonly zone: string | null;
+  /** Lower is preferred; 0 if nobody says otherwise. */
+  readonly priority: number;
+  /** Whatever else discovery knows. */
+  readonly attributes: Readonly<Record<string, unknown>>;
+}
+
+const noAttributes: Readonly<Record<string, unknown>> = Object.freeze(Object.create(null));
+
+/**
+ * Makes an endpoint from an origin.
+ * @throws ConfigError if `origin` is not an http or https origin or the weight is not a number above 0.
+ */
+export function createEndpoint(origin: string, rest: Partial<Omit<Endpoint, 'origin'>> = {}): Endpoint {
+  const normal = normalOrigin(origin);
+  const weight = rest.weight ?? 1;
+  if (!(weight > 0) || !Number.isFinite(weight)) {
+    throw new ConfigError([{ name: `weight of ${normal}`, value: weight, expected: 'a number above 0' }]);
+  }
+  return Object.freeze({
+    id: rest.id ?? normal,
+    origin: normal,
+    weight,
+    zone: rest.zone ?? null,
+    priority: rest.priority ?? 0,
+    attributes: rest.attributes ?? noAttributes,
+  });
+}
+
+function normalOrigin(origin: string): string {
+  const url = URL.canParse(origin) ? new URL(origin) : null;
+  const plain = url !== null && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  if (url === null || !plain || url.pathname !== '/' || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new ConfigError([
+      { name: 'endpoint', value: origin, expected: 'an origin such as http://10.0.0.5:8080, without path or credentials' },
+    ]);
+  }
+  return url.origin;
+}

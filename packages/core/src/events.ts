@@ -1,0 +1,137 @@
+/** @module What can happen. Names are `noun.past`; every event names its service. */
+import type { RejectedBy } from './errors.js';
+
+/** Everything that is told to `runtime.on`. */
+export type FairleadEvent =
+  | CallEnded
+  | AttemptEnded
+  | AttemptFailed
+  | RetryScheduled
+  | RetryRefused
+  | BreakerChanged
+  | FallbackUsed
+  | LimitRefused
+  | EndpointEjected
+  | EndpointRestored
+  | EndpointsChanged
+  | ResolverFailed
+  | SocketReplayed
+  | RequestRefused
+  | DrainStarted
+  | DrainFinished
+  | DeadlineExceeded;
+
+interface Base<T extends string> {
+  readonly type: T;
+  readonly service: string;
+}
+
+/** A call is decided: its reply's head has arrived, or it has failed for good. */
+export interface CallEnded extends Base<'call.ended'> {
+  readonly method: string;
+  /** Status of the reply, or null if there is none. */
+  readonly status: number | null;
+  readonly error: unknown;
+  readonly attempts: number;
+  readonly ms: number;
+}
+
+/** One attempt got the head of a reply. */
+export interface AttemptEnded extends Base<'attempt.ended'> {
+  readonly endpoint: string;
+  readonly attempt: number;
+  readonly status: number;
+  readonly ms: number;
+}
+
+/** One attempt failed without a reply. */
+export interface AttemptFailed extends Base<'attempt.failed'> {
+  readonly endpoint: string | null;
+  readonly attempt: number;
+  readonly error: unknown;
+  readonly ms: number;
+}
+
+/** Another attempt will follow. */
+export interface RetryScheduled extends Base<'retry.scheduled'> {
+  readonly attempt: number;
+  readonly delayMs: number;
+  readonly reason: string;
+}
+
+/** Another attempt would have followed, but was not allowed. */
+export interface RetryRefused extends Base<'retry.refused'> {
+  readonly attempt: number;
+  readonly reason: 'budget' | 'not-idempotent' | 'body' | 'deadline' | 'retry-after' | 'attempts';
+}
+
+/** The breaker of a service changed its state. */
+export interface BreakerChanged extends Base<'breaker.opened' | 'breaker.halfOpened' | 'breaker.closed'> {
+  readonly retryAfterMs: number | null;
+}
+
+/** The caller gets a stand-in instead of the answer. */
+export interface FallbackUsed extends Base<'fallback.used'> {
+  readonly error: unknown;
+}
+
+/** A limit refused a call. */
+export interface LimitRefused extends Base<'limit.refused'> {
+  readonly by: RejectedBy;
+  readonly key: string | null;
+  readonly retryAfterMs: number | null;
+}
+
+/** An endpoint gets no traffic for a while. */
+export interface EndpointEjected extends Base<'endpoint.ejected'> {
+  readonly endpoint: string;
+  readonly reason: string;
+  readonly forMs: number;
+}
+
+/** An endpoint gets traffic again. */
+export interface EndpointRestored extends Base<'endpoint.restored'> {
+  readonly endpoint: string;
+}
+
+/** Discovery told a different set of endpoints. */
+export interface EndpointsChanged extends Base<'endpoints.changed'> {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly total: number;
+}
+
+/** Discovery could not find out who is there; what was known before stays in force. */
+export interface ResolverFailed extends Base<'resolver.failed'> {
+  readonly resolver: string;
+  readonly error: Error;
+}
+
+/** A request that died on a kept-alive connection was sent again on a fresh one. */
+export interface SocketReplayed extends Base<'socket.replayed'> {
+  readonly endpoint: string;
+}
+
+/** An inbound request was refused. */
+export interface RequestRefused extends Base<'request.refused'> {
+  readonly by: RejectedBy;
+  readonly status: number;
+  readonly key: string | null;
+}
+
+/** The server has been asked to stop. */
+export interface DrainStarted extends Base<'drain.started'> {
+  readonly delayMs: number;
+  readonly timeoutMs: number;
+}
+
+/** The server has stopped. */
+export interface DrainFinished extends Base<'drain.finished'> {
+  /** Connections that had to be cut. */
+  readonly cut: number;
+}
+
+/** An inbound request came too late to be worth an answer. */
+export interface DeadlineExceeded extends Base<'deadline.exceeded'> {
+  readonly lateMs: number;
+}

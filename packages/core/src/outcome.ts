@@ -1,0 +1,45 @@
+/** @module How a call went, as told to whoever let it in. */
+import type { Reply } from './reply.js';
+import { errorCode, type TimeoutError } from './errors.js';
+
+/** How a call went: a reply, or an error if there is none. */
+export class Outcome {
+  constructor(
+    readonly reply: Reply | null,
+    readonly error: unknown,
+    /** Time from the start of the call or attempt until now, in ms. */
+    readonly ms: number,
+  ) {}
+}
+
+/**
+ * What an outcome says about the other side.
+ * - `success`: it did its work, whatever it answered
+ * - `failure`: it is broken: 5xx, connection errors, no answer in time
+ * - `overload`: it works, and asked to be left alone: 429, or 503 with `Retry-After`
+ * - `ignored`: it says nothing: canceled by the caller, refused on our own side, out of the whole call's time
+ */
+export type Verdict = 'success' | 'failure' | 'overload' | 'ignored';
+
+/** The default {@link Verdict}. */
+export function judge(outcome: Outcome): Verdict {
+  const reply = outcome.reply;
+  if (reply !== null && outcome.error == null) {
+    const status = reply.status;
+    if (status < 429) return 'success';
+    if (status === 429) return 'overload';
+    if (status < 500) return 'success';
+    return status === 503 && reply.headers['retry-after'] !== undefined ? 'overload' : 'failure';
+  }
+  switch (errorCode(outcome.error)) {
+    case 'ERR_CANCELED':
+    case 'ERR_REJECTED':
+    case 'ERR_NO_ENDPOINT':
+    case 'ERR_CONFIG':
+      return 'ignored';
+    case 'ERR_TIMEOUT':
+      return (outcome.error as TimeoutError).of === 'attempt' ? 'failure' : 'ignored';
+    default:
+      return 'failure';
+  }
+}

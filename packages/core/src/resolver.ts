@@ -1,0 +1,21 @@
+/** @module Who is there. */
+import type { Endpoint } from './endpoint.js';
+import type { Runtime } from './runtime.js';
+import type { Scope } from './scope.js';
+
+/**
+ * What a resolver tells: everything it knows at this moment, or that it could not find out. Never a delta. An empty list
+ * is an authoritative "nobody"; an error leaves what was known before in force.
+ */
+export type ResolverUpdate = { readonly endpoints: readonly Endpoint[] } | { readonly error: Error };
+
+/** Finds out who is there, and goes on telling. */
+export interface Resolver {
+  /** What is being resolved, for messages and `describe()`: `dns://payments:8080`. */
+  readonly name: string;
+  /**
+   * Starts watching. Calls `tell` (also synchronously, if it likes) until `scope` is canceled or closed; then releases
+   * everything. Must not throw: a source that cannot be reached is an error told.
+   */
+  watch(tell: (update: ResolverUpdate) => void, scope: Scope, runtime: Runtime): void;
+}
