@@ -184,7 +184,7 @@ export class Scope extends Timer implements ScopeWatcher {
   }
 
   #detach(): void {
-    this.parent?.#unlinkChild(this);
+    if (this.parent !== null) this.parent.#unlinkChild(this);
     if (this.#onAbort !== null) {
       this.#signal?.removeEventListener('abort', this.#onAbort);
       this.#signal = null;
