@@ -7,6 +7,8 @@ import { Scope } from './scope.js';
 
 /** The endpoints that one call has been sent to so far; shared by all of its attempts. */
 export class Tried {
+  /** How often the call was sent, or was about to be: the number of its attempts that got as far as an endpoint. */
+  sends = 0;
   #first: Endpoint | null = null;
   #rest: Endpoint[] | null = null;
 
@@ -23,6 +25,7 @@ export class Tried {
   }
 
   add(endpoint: Endpoint): void {
+    this.sends++;
     if (this.#first === null) this.#first = endpoint;
     else if (!this.has(endpoint)) (this.#rest ??= []).push(endpoint);
   }
