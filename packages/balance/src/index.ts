@@ -1,0 +1,2 @@
+/** @module @fairlead/balance */
+export {};

@@ -1,0 +1,2 @@
+/** @module fairlead */
+export {};

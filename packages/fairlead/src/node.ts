@@ -1,0 +1,2 @@
+/** @module fairlead/node */
+export {};

@@ -1,0 +1,2 @@
+/** @module @fairlead/policies */
+export {};

@@ -1,0 +1,2 @@
+/** @module @fairlead/transport */
+export {};
