@@ -172,6 +172,11 @@ export class Scope extends Timer implements ScopeWatcher {
     return this.#controller.signal;
   }
 
+  /** Whether anything hangs on this scope: a child, a watcher, a timeout. Leak checks ask for it. */
+  get busy(): boolean {
+    return this.#firstChild !== null || this.#watcher !== null || (this.#more?.size ?? 0) > 0 || this.armed;
+  }
+
   /** The work is over: lets go of timer, parent, children, watchers and signal. Nothing is canceled. */
   close(): void {
     if (this.#closed) return;
