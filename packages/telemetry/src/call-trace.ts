@@ -1,0 +1,51 @@
+/** @module What the layers of one call know about its trace: the value of `call.trace`. */
+import { type Call, type Check, type Clock, checks } from '@fairlead/core';
+import { currentAmbient } from './ambient.js';
+import { idsOf } from './ids.js';
+import type { CallSpan } from './spans.js';
+import { randomFlag, sampledFlag, type TraceContext, traceContextOf } from './trace-context.js';
+
+/**
+ * Who takes part in tracing.
+ * - `auto`: we send `traceparent` and, with an OpenTelemetry SDK, make a span per attempt, unless somebody listens to undici's
+ *   diagnostics channel: then that is an instrumentation which does both, and only the span of the whole call is ours
+ * - `own`: we do both in any case, and keep OpenTelemetry's undici instrumentation quiet meanwhile
+ * - `off`: no spans, and no trace or baggage header is added or taken away
+ */
+export type TracingMode = 'auto' | 'own' | 'off';
+
+/**
+ * What to do where no trace is going on and no SDK decides: begin one with the sampled flag unset or set, or none. Services
+ * that sample as their caller did (the default of OpenTelemetry) then record nothing, everything, or what they like.
+ */
+export type NewTraces = 'unsampled' | 'sampled' | 'none';
+
+/** Checks an option that is a {@link TracingMode}. */
+export const tracingCheck: Check = checks.oneOf<TracingMode>('auto', 'own', 'off');
+/** Checks an option that is {@link NewTraces}. */
+export const newTracesCheck: Check = checks.oneOf<NewTraces>('unsampled', 'sampled', 'none');
+
+/** Shared by all attempts of a call. */
+export interface CallTrace {
+  /** The parent of the attempts; null if there is no trace. */
+  readonly context: TraceContext | null;
+  readonly baggage: string | null;
+  /** The span of the whole call; null without an OpenTelemetry SDK. */
+  readonly span: CallSpan | null;
+}
+
+/** The first context of a new trace; null if none is to begin. */
+export function newTrace(clock: Clock, kind: NewTraces): TraceContext | null {
+  if (kind === 'none') return null;
+  const ids = idsOf(clock);
+  // The ids are random in all their bytes, which the second flag says.
+  const flags = kind === 'sampled' ? randomFlag | sampledFlag : randomFlag;
+  return { traceId: ids.traceId(), parentId: ids.spanId(), flags, state: null };
+}
+
+/** The trace of `call` where there are no spans: the one it names itself, else the ambient one, else a new one. */
+export function plainTrace(call: Call, kind: NewTraces): CallTrace {
+  const ambient = currentAmbient();
+  const context = traceContextOf(call.headers) ?? ambient.trace ?? newTrace(call.runtime.clock, kind);
+  return { context, baggage: ambient.baggage, span: null };
+}

@@ -1,0 +1,63 @@
+/** @module What outbound calls inherit from an inbound request. */
+import { type Call, checks, type Middleware, resolveOptions } from '@fairlead/core';
+import { type Ambient, runWith } from './ambient.js';
+import { baggageOf } from './baggage.js';
+import { type NewTraces, newTrace, newTracesCheck, type TracingMode, tracingCheck } from './call-trace.js';
+import { type OtelApi, OtelSource } from './otel.js';
+import { activeContext } from './spans.js';
+import { type TraceContext, traceContextOf } from './trace-context.js';
+
+/** Options of {@link inboundTrace}. */
+export interface InboundTraceOptions {
+  /** Default `auto`; `own` is the same here, `off` reads neither trace context nor baggage. */
+  readonly tracing: TracingMode;
+  /** Default `unsampled`: a request without a (valid) `traceparent` begins a trace, so that its calls share one. */
+  readonly newTraces: NewTraces;
+  /** The application's `@opentelemetry/api`; default null: found by itself once an SDK is registered. */
+  readonly api: OtelApi | null;
+}
+
+/** Defaults of {@link inboundTrace}. */
+export const inboundTraceDefaults: Readonly<InboundTraceOptions> = Object.freeze({
+  tracing: 'auto',
+  newTraces: 'unsampled',
+  api: null,
+});
+
+/**
+ * Makes the function that reads what an inbound call hands on: its scope, its baggage, and the trace. The trace is that of
+ * the active OpenTelemetry span if there is one (the HTTP instrumentation has then read the headers already, and a second
+ * `SERVER` span would be wrong), else that of the headers, else a new one.
+ * @throws ConfigError if an option is wrong
+ */
+export function ambientReader(options?: Partial<InboundTraceOptions>): (call: Call) => Ambient {
+  const { tracing, newTraces, api } = resolveOptions('inboundTrace', options, inboundTraceDefaults, {
+    tracing: tracingCheck,
+    newTraces: newTracesCheck,
+    api: checks.orNull(checks.object('the module @opentelemetry/api')),
+  });
+  if (tracing === 'off') return (call) => ({ scope: call.scope, trace: null, baggage: null });
+  const source = new OtelSource(api);
+  return (call) => {
+    const otel = source.active();
+    const sent = traceContextOf(call.headers);
+    const active: TraceContext | null = otel === null ? null : activeContext(otel, sent);
+    const trace = active ?? sent ?? newTrace(call.runtime.clock, newTraces);
+    return { scope: call.scope, trace, baggage: baggageOf(call.headers) };
+  };
+}
+
+/** Reads what an inbound call hands on, with the defaults of {@link inboundTrace}. */
+export const inboundAmbient: (call: Call) => Ambient = ambientReader();
+
+/**
+ * Runs the rest of the stack, and the handler at its end, so that outbound calls made there inherit the deadline, the trace
+ * and the baggage of the request.
+ * @throws ConfigError if an option is wrong
+ */
+export function inboundTrace(options?: Partial<InboundTraceOptions>): Middleware {
+  const read = ambientReader(options);
+  return function inboundTrace(call, next) {
+    return runWith(read(call), next, call);
+  };
+}

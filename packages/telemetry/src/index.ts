@@ -1,0 +1,12 @@
+/** @module Trace context, baggage, spans and counters: what a request brings along, and what is told about it. */
+export * from './ambient.js';
+export * from './baggage.js';
+export type { CallTrace, NewTraces, TracingMode } from './call-trace.js';
+export type { DeadlineHeader } from './deadline-header.js';
+export * from './ids.js';
+export * from './inbound.js';
+export * from './otel.js';
+export * from './propagate.js';
+export type { CallSpan } from './spans.js';
+export * from './trace.js';
+export * from './trace-context.js';

@@ -1,0 +1,289 @@
+// Would catch: two traceparent headers, attempts of one call in different traces or with the same span id, a header of the
+// caller lost, a deadline sent that is too long, and work that goes on after it.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { type Call, compose, createCall, createReply, type Handler, headerOf, type HeaderPairs, Scope } from '@fairlead/core';
+import { VirtualClock } from '@fairlead/testing';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { noAmbient, runWith } from './ambient.js';
+import { formatDeadline } from './deadline-header.js';
+import { type PropagateOptions, propagate } from './propagate.js';
+import { trace, type TraceOptions } from './trace.js';
+import { parseTraceparent } from './trace-context.js';
+
+const traceId = '0af7651916cd43dd8448eb211c80319c';
+const parentId = 'b7ad6b7169203331';
+const traceparent = `00-${traceId}-${parentId}-01`;
+const ambient = { ...noAmbient, trace: { traceId: 'a'.repeat(32), parentId: 'b'.repeat(16), flags: 3, state: 'v=1' }, baggage: 'k=v' };
+
+/** Sends a call through both layers, `attempts` times below the first; gives what arrived. */
+async function send(
+  options: { headers?: HeaderPairs; scope?: Scope; clock?: VirtualClock; attempts?: number } = {},
+  attempt: Partial<PropagateOptions> = {},
+  whole: Partial<TraceOptions> | null = {},
+): Promise<Call[]> {
+  const clock = options.clock ?? new VirtualClock();
+  const arrived: Call[] = [];
+  const end: Handler = async (call) => {
+    arrived.push(call);
+    return createReply();
+  };
+  const again = async (call: Call, next: Handler) => {
+    for (let n = 1; n < (options.attempts ?? 1); n++) await next(call.with({ attempt: n }));
+    return next(call.with({ attempt: options.attempts ?? 1 }));
+  };
+  const layers = whole === null ? [again, propagate(attempt)] : [trace(whole), again, propagate(attempt)];
+  const { headers = [], scope } = options;
+  await compose(layers, end)(createCall({ service: 's', runtime: { clock }, headers, scope: scope ?? new Scope(clock) }));
+  expect(clock.pending).toBe(scope?.armed ? 1 : 0);
+  return arrived;
+}
+
+function all(call: Call | undefined, name: string): string[] {
+  const headers = call?.headers ?? [];
+  return headers.filter((_, i) => i % 2 === 1 && headers[i - 1] === name);
+}
+
+/** The one traceparent of a call. */
+function sent(call: Call | undefined) {
+  const values = all(call, 'traceparent');
+  expect(values).toHaveLength(1);
+  const context = parseTraceparent(values[0] as string);
+  expect(context).not.toBeNull();
+  return context;
+}
+
+async function instrumented<T>(work: () => Promise<T>): Promise<T> {
+  const listener = () => {};
+  subscribe('undici:request:create', listener);
+  try {
+    return await work();
+  } finally {
+    unsubscribe('undici:request:create', listener);
+  }
+}
+
+describe('trace and propagate', () => {
+  it('begin a trace: one for the call, a span id for each attempt', async () => {
+    const calls = await send({ attempts: 3 });
+    const contexts = calls.map(sent);
+    expect(new Set(contexts.map((c) => c?.traceId)).size).toBe(1);
+    expect(new Set(contexts.map((c) => c?.parentId)).size).toBe(3);
+    expect(contexts.map((c) => c?.flags)).toEqual([2, 2, 2]);
+    expect(all(calls[0], 'tracestate')).toEqual([]);
+  });
+
+  it('begin another trace for another call', async () => {
+    const clock = new VirtualClock();
+    const [a] = await send({ clock });
+    const [b] = await send({ clock });
+    expect(sent(a)?.traceId).not.toBe(sent(b)?.traceId);
+  });
+
+  it('begin a trace as they are told to, or not at all', async () => {
+    expect(sent((await send({}, {}, { newTraces: 'sampled' }))[0])?.flags).toBe(3);
+    expect((await send({}, {}, { newTraces: 'none' }))[0]?.headers).toEqual([]);
+  });
+
+  it('continue the ambient trace, with its state and baggage', async () => {
+    const calls = await runWith(ambient, () => send({ attempts: 2, headers: ['x', 'y'] }));
+    for (const call of calls) {
+      expect(sent(call)).toMatchObject({ traceId: 'a'.repeat(32), flags: 3 });
+      expect(sent(call)?.parentId).not.toBe('b'.repeat(16));
+      expect(all(call, 'tracestate')).toEqual(['v=1']);
+      expect(all(call, 'baggage')).toEqual(['k=v']);
+      expect(headerOf(call.headers, 'x')).toBe('y');
+    }
+  });
+
+  it('continue the trace that the caller set himself rather than the ambient one', async () => {
+    const headers = ['traceparent', traceparent, 'x', 'y', 'tracestate', 'own=1', 'tracestate', 'more=2'];
+    const [call] = await runWith(ambient, () => send({ headers }));
+    expect(sent(call)).toMatchObject({ traceId, flags: 1 });
+    expect(sent(call)?.parentId).not.toBe(parentId);
+    expect(all(call, 'tracestate')).toEqual(['own=1,more=2']);
+  });
+
+  it.each([
+    ['invalid', ['traceparent', 'nonsense', 'tracestate', 'own=1']],
+    ['there twice', ['traceparent', traceparent, 'traceparent', traceparent]],
+    ['missing beside a tracestate', ['tracestate', 'own=1']],
+  ])('replace a traceparent of the caller that is %s', async (_, headers) => {
+    const [call] = await send({ headers });
+    expect(sent(call)?.traceId).not.toBe(traceId);
+    expect(all(call, 'tracestate')).toEqual([]);
+    const [inherits] = await runWith(ambient, () => send({ headers }));
+    expect(sent(inherits)?.traceId).toBe('a'.repeat(32));
+    expect(all(inherits, 'tracestate')).toEqual(['v=1']);
+  });
+
+  it('leave baggage that the caller set as it is', async () => {
+    const [call] = await runWith(ambient, () => send({ headers: ['baggage', 'mine=1'] }));
+    expect(all(call, 'baggage')).toEqual(['mine=1']);
+  });
+
+  it('read the ambient context at the beginning of the call, not of an attempt', async () => {
+    const clock = new VirtualClock();
+    let arrived: Call | undefined;
+    const end: Handler = async (call) => {
+      arrived = call;
+      return createReply();
+    };
+    const elsewhere = (call: Call, next: Handler) => runWith(noAmbient, next, call);
+    const stack = compose([trace(), elsewhere, propagate()], end);
+    await runWith(ambient, () => stack(createCall({ service: 's', runtime: { clock } })));
+    expect(sent(arrived)?.traceId).toBe('a'.repeat(32));
+    expect(all(arrived, 'baggage')).toEqual(['k=v']);
+  });
+
+  it('work without the call-level layer, each attempt on its own', async () => {
+    const calls = await send({ attempts: 2 }, {}, null);
+    expect(sent(calls[0])?.traceId).not.toBe(sent(calls[1])?.traceId);
+  });
+
+  it('send the same ids for the same seed', async () => {
+    const run = async () => (await send({ clock: new VirtualClock({ seed: 5 }) }))[0]?.headers;
+    expect(await run()).toEqual(await run());
+  });
+
+  it('do not touch anything when off', async () => {
+    const headers = ['traceparent', 'nonsense', 'x', 'y'];
+    const off = { tracing: 'off' as const };
+    const [call] = await runWith(ambient, () => send({ headers }, { ...off, deadlineHeaders: [] }, off));
+    expect(call?.headers).toBe(headers);
+    const [withDeadline] = await runWith(ambient, () => send({ headers }, off, off));
+    expect(withDeadline?.headers).toEqual(headers);
+  });
+
+  it('do not change the headers of the call itself', async () => {
+    const headers = Object.freeze(['x', 'y']);
+    await runWith(ambient, () => send({ headers }));
+    expect(headers).toEqual(['x', 'y']);
+  });
+
+  it('leave exactly one traceparent whatever headers there are', async () => {
+    const name = fc.constantFrom('traceparent', 'tracestate', 'baggage', 'x-request-timeout-ms', 'accept');
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(name, fc.string())), async (pairs) => {
+        const [call] = await send({ headers: pairs.flat() });
+        sent(call);
+        expect(all(call, 'accept')).toEqual(pairs.filter(([n]) => n === 'accept').map(([, v]) => v));
+      }),
+    );
+  });
+
+  it('let an error pass', async () => {
+    const error = new Error('no');
+    const stack = compose([trace(), propagate()], () => Promise.reject(error));
+    await expect(stack(createCall({ service: 's', runtime: { clock: new VirtualClock() } }))).rejects.toBe(error);
+  });
+});
+
+describe('while somebody else instruments undici', () => {
+  it('auto leaves the trace to the instrumentation, and the caller his header', async () => {
+    const [call] = await instrumented(() => runWith(ambient, () => send({ headers: ['traceparent', traceparent] })));
+    expect(all(call, 'traceparent')).toEqual([traceparent]);
+    const [plain] = await instrumented(() => runWith(ambient, () => send()));
+    expect(plain?.headers).toEqual(['baggage', 'k=v']);
+  });
+
+  it('own sends ours all the same', async () => {
+    const own = { tracing: 'own' as const };
+    const [call] = await instrumented(() => runWith(ambient, () => send({}, own, own)));
+    expect(sent(call)?.traceId).toBe('a'.repeat(32));
+  });
+
+  it('auto sends ours again once nobody does any more', async () => {
+    await instrumented(() => send());
+    sent((await send())[0]);
+  });
+});
+
+describe('deadline headers', () => {
+  const scoped = (ms: number) => {
+    const clock = new VirtualClock({ startMs: 1000 });
+    const scope = new Scope(clock);
+    scope.expireAt(1000 + ms, 'call', ms);
+    return { clock, scope };
+  };
+
+  it('tell what is left, rounded down', async () => {
+    const { clock, scope } = scoped(2000);
+    await clock.advance(499.5);
+    const [call] = await send({ clock, scope });
+    expect(all(call, 'x-request-timeout-ms')).toEqual(['1500']);
+  });
+
+  it('are not sent without a deadline, and then leave the caller his own', async () => {
+    const [call] = await send({ headers: ['x-request-timeout-ms', '7'] });
+    expect(all(call, 'x-request-timeout-ms')).toEqual(['7']);
+    expect(all((await send())[0], 'x-request-timeout-ms')).toEqual([]);
+  });
+
+  it('replace what the caller set, which the scope knows better', async () => {
+    const [call] = await send({ ...scoped(100), headers: ['x-request-timeout-ms', '99999'] });
+    expect(all(call, 'x-request-timeout-ms')).toEqual(['100']);
+  });
+
+  it('come in other dialects when asked for, or not at all', async () => {
+    const deadlineHeaders = ['grpc-timeout', 'x-envoy-expected-rq-timeout-ms'] as const;
+    const [call] = await send(scoped(250), { deadlineHeaders });
+    expect(all(call, 'grpc-timeout')).toEqual(['250m']);
+    expect(all(call, 'x-envoy-expected-rq-timeout-ms')).toEqual(['250']);
+    expect(all(call, 'x-request-timeout-ms')).toEqual([]);
+    expect((await send(scoped(250), { deadlineHeaders: [] }))[0]?.headers).toHaveLength(2);
+  });
+
+  it('are sent although tracing is off', async () => {
+    const [call] = await send(scoped(250), { tracing: 'off' });
+    expect(call?.headers.slice(-2)).toEqual(['x-request-timeout-ms', '250']);
+  });
+
+  it('refuse an attempt whose time is up, though no timer could fire yet', async () => {
+    const { clock, scope } = scoped(50);
+    let now = 1049.2;
+    clock.now = () => now;
+    expect(all((await send({ clock, scope }))[0], 'x-request-timeout-ms')).toEqual(['1']);
+    now = 1050;
+    let reached = false;
+    const layer = propagate();
+    const call = createCall({ service: 's', runtime: { clock }, scope });
+    const going = layer(call, async () => {
+      reached = true;
+      return createReply();
+    });
+    await expect(going).rejects.toMatchObject({ code: 'ERR_TIMEOUT', of: 'call', ms: 50 });
+    expect(reached).toBe(false);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('are whole numbers of at least 1 that never promise more than there is', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1e13, noNaN: true }), (ms) => {
+        const own = formatDeadline('x-request-timeout-ms', ms);
+        expect(own).toMatch(/^[1-9]\d*$/);
+        expect(Number(own)).toBeLessThanOrEqual(Math.max(1, ms));
+        const grpc = formatDeadline('grpc-timeout', ms);
+        expect(grpc).toMatch(/^[1-9]\d{0,7}[mS]$/);
+        expect(Number.parseInt(grpc, 10) * (grpc.endsWith('S') ? 1000 : 1)).toBeLessThanOrEqual(Math.max(1, ms));
+      }),
+    );
+  });
+});
+
+describe('x-envoy-attempt-count', () => {
+  it('counts from 1 when asked for', async () => {
+    const calls = await send({ attempts: 2, headers: ['x-envoy-attempt-count', '9'] }, { attemptCount: true });
+    expect(calls.map((call) => all(call, 'x-envoy-attempt-count'))).toEqual([['1'], ['2']]);
+    expect(all((await send())[0], 'x-envoy-attempt-count')).toEqual([]);
+  });
+});
+
+describe('options', () => {
+  it('are checked, all at once', () => {
+    const wrong = { tracing: 'on', deadlineHeaders: ['x-timeout'], attemptCount: 1, urlquery: true };
+    const report = () => propagate(wrong as never);
+    for (const name of ['tracing', 'deadlineHeaders', 'attemptCount', 'urlquery']) expect(report).toThrow(`propagate.${name}`);
+    expect(() => trace({ api: 1 } as never)).toThrow(/trace\.api/);
+  });
+});

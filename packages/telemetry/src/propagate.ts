@@ -1,0 +1,138 @@
+/**
+ * @module The attempt-level layer of tracing: what travels with each attempt, written in one copy of the headers. This is on
+ * the path of every attempt, so nothing is made that is not sent.
+ */
+import { channel } from 'node:diagnostics_channel';
+import { type Call, checks, type Handler, type HeaderPairs, type Middleware, type Reply, resolveOptions } from '@fairlead/core';
+import { type CallTrace, type NewTraces, newTracesCheck, plainTrace, type TracingMode, tracingCheck } from './call-trace.js';
+import { type DeadlineHeader, deadlineHeadersCheck, expiryOf, formatDeadline } from './deadline-header.js';
+import { idsOf } from './ids.js';
+import { type CallSpan, contextOf, endWith, startAttemptSpan } from './spans.js';
+import { formatTraceparent, type TraceContext } from './trace-context.js';
+
+/** Options of {@link propagate}. */
+export interface PropagateOptions {
+  /** Default `auto`. Must be the same as that of `trace`. */
+  readonly tracing: TracingMode;
+  /** Only for stacks without `trace`: then each attempt is on its own. Default `unsampled`. */
+  readonly newTraces: NewTraces;
+  /** The headers that tell how many ms are left; default `x-request-timeout-ms`. Sent only if the call has a deadline. */
+  readonly deadlineHeaders: readonly DeadlineHeader[];
+  /** Whether to send which attempt this is as `x-envoy-attempt-count`; default false. */
+  readonly attemptCount: boolean;
+  /** Whether spans may show the query of the URL, which may hold secrets; default false. */
+  readonly urlQuery: boolean;
+}
+
+/** Defaults of {@link propagate}. */
+export const propagateDefaults: Readonly<PropagateOptions> = Object.freeze({
+  tracing: 'auto',
+  newTraces: 'unsampled',
+  deadlineHeaders: Object.freeze<DeadlineHeader[]>(['x-request-timeout-ms']),
+  attemptCount: false,
+  urlQuery: false,
+});
+
+/** Has subscribers while somebody instruments undici, whichever copy of it. */
+const created = channel('undici:request:create');
+
+/**
+ * Writes the headers that an attempt brings along: exactly one `traceparent` with a span id of its own, `tracestate`,
+ * `baggage` (unless the caller set one) and the time that is left. With an OpenTelemetry SDK each attempt is a `CLIENT` span,
+ * a child of the call's.
+ * @throws ConfigError if an option is wrong
+ * @throws TimeoutError (as rejection) if the call's deadline has passed and would have been sent
+ */
+export function propagate(options?: Partial<PropagateOptions>): Middleware {
+  const settings = resolveOptions('propagate', options, propagateDefaults, {
+    tracing: tracingCheck,
+    newTraces: newTracesCheck,
+    deadlineHeaders: deadlineHeadersCheck,
+    attemptCount: checks.boolean(),
+    urlQuery: checks.boolean(),
+  });
+  const { tracing, newTraces, deadlineHeaders, attemptCount } = settings;
+  if (tracing === 'off' && deadlineHeaders.length === 0 && !attemptCount) {
+    return function propagate(call, next) {
+      return next(call);
+    };
+  }
+  return function propagate(call, next) {
+    let leftMs = Number.POSITIVE_INFINITY;
+    const { scope, runtime } = call;
+    if (scope.deadlineAt !== leftMs && deadlineHeaders.length > 0) {
+      // Not `call.at`: the attempt may have waited for discovery or in a queue since.
+      const now = runtime.clock.now();
+      leftMs = scope.deadlineAt - now;
+      if (leftMs <= 0) return Promise.reject(expiryOf(scope, now));
+    }
+    if (tracing === 'off') return next(call.with({ headers: headersFor(call, settings, leftMs, null, false, null) }));
+    const trace = (call.trace as CallTrace | null) ?? plainTrace(call, newTraces);
+    const instrumented = created.hasSubscribers;
+    if (trace.span !== null) return spanned(call, next, settings, leftMs, trace, trace.span, instrumented);
+    const inject = tracing === 'own' || !instrumented;
+    const context = inject ? trace.context : null;
+    return next(call.with({ headers: headersFor(call, settings, leftMs, context, inject, trace.baggage) }));
+  };
+}
+
+function spanned(
+  call: Call,
+  next: Handler,
+  settings: PropagateOptions,
+  leftMs: number,
+  trace: CallTrace,
+  parent: CallSpan,
+  instrumented: boolean,
+): Promise<Reply> {
+  const { api, suppressed } = parent.otel;
+  if (instrumented && settings.tracing === 'auto') {
+    // The instrumentation makes the span and appends its headers, baggage included. What the caller set has become the
+    // parent of the call's span, so it is not lost by being left out here.
+    const headers = headersFor(call, settings, leftMs, null, true, null);
+    return api.context.with(parent.context, next, undefined, call.with({ headers }));
+  }
+  const span = startAttemptSpan(parent, call, settings.urlQuery);
+  const context = contextOf(parent, span.spanContext());
+  const headers = headersFor(call, settings, leftMs, context, true, trace.baggage, context.parentId);
+  const outgoing = call.with({ headers });
+  if (!instrumented) return endWith(span, next(outgoing));
+  return endWith(span, api.context.with(parent.context.setValue(suppressed, true), next, undefined, outgoing));
+}
+
+/**
+ * The headers of `call` with ours.
+ * @param context the trace to be continued; null sends no trace headers
+ * @param replace whether trace headers that are there already are taken out
+ * @param spanId the id of the attempt; default a new one
+ */
+function headersFor(
+  call: Call,
+  settings: PropagateOptions,
+  leftMs: number,
+  context: TraceContext | null,
+  replace: boolean,
+  baggage: string | null,
+  spanId: string = context === null ? '' : idsOf(call.runtime.clock).spanId(),
+): HeaderPairs {
+  const given = call.headers;
+  const hasDeadline = leftMs !== Number.POSITIVE_INFINITY;
+  const headers: string[] = [];
+  let bag = baggage;
+  for (let i = 0; i < given.length; i += 2) {
+    const name = given[i] as string;
+    if (replace && (name === 'traceparent' || name === 'tracestate')) continue;
+    if (hasDeadline && (settings.deadlineHeaders as readonly string[]).includes(name)) continue;
+    if (settings.attemptCount && name === 'x-envoy-attempt-count') continue;
+    if (name === 'baggage') bag = null;
+    headers.push(name, given[i + 1] as string);
+  }
+  if (context !== null) {
+    headers.push('traceparent', formatTraceparent(context.traceId, spanId, context.flags));
+    if (context.state !== null) headers.push('tracestate', context.state);
+  }
+  if (bag !== null) headers.push('baggage', bag);
+  if (hasDeadline) for (const name of settings.deadlineHeaders) headers.push(name, formatDeadline(name, leftMs));
+  if (settings.attemptCount) headers.push('x-envoy-attempt-count', String(call.attempt));
+  return headers;
+}
