@@ -17,3 +17,4 @@ export * from './retry-after.js';
 export * from './runtime.js';
 export * from './scope.js';
 export * from './sleep.js';
+export * from './timer.js';

@@ -2,8 +2,9 @@
  * @module A cancellation tree that costs next to nothing until somebody cancels. A scope is its own timer (so a timeout
  * allocates nothing), links its children in place, and makes an `AbortSignal` only when one is asked for.
  */
-import { type Clock, Timer } from './clock.js';
+import type { Clock } from './clock.js';
 import { CanceledError, TimeoutError, type TimeoutOf } from './errors.js';
+import { Timer } from './timer.js';
 
 /** Something that wants to know when a scope is canceled. */
 export interface ScopeWatcher {

@@ -1,6 +1,7 @@
 /** @module Waiting, as a promise or a callback, on whatever clock a call brings. */
-import { type Clock, Timer } from './clock.js';
+import type { Clock } from './clock.js';
 import type { Scope, ScopeWatcher } from './scope.js';
+import { Timer } from './timer.js';
 
 class Sleep extends Timer implements ScopeWatcher {
   constructor(

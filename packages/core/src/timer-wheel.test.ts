@@ -1,0 +1,244 @@
+/**
+ * Would catch: a wheel that fires early, later than one slot, twice or never; that forgets near timers when a far one is
+ * armed while it turns; that keeps a process alive for background timers, or for none; that stops when a timer throws.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Timer } from './timer.js';
+import { TimerWheel } from './timer-wheel.js';
+
+const SLOT_MS = 4;
+
+/** Time by hand. The alarm rings exactly when it was set for. */
+class Driver {
+  time: number;
+  ringsAt: number | null = null;
+  keepsAlive = false;
+  rings = 0;
+  readonly wheel: TimerWheel;
+
+  constructor(startMs = 0) {
+    this.time = startMs;
+    this.wheel = new TimerWheel({
+      now: () => this.time,
+      set: (ms) => {
+        this.ringsAt = this.time + ms;
+      },
+      keepAlive: (yes) => {
+        this.keepsAlive = yes;
+      },
+    });
+  }
+
+  ring(): void {
+    this.ringsAt = null;
+    this.rings++;
+    this.wheel.turn();
+  }
+
+  /** Until nothing rings any more, or until `ms`. */
+  run(ms = Number.POSITIVE_INFINITY): void {
+    while (this.ringsAt !== null && this.ringsAt <= ms) {
+      this.time = Math.max(this.time, this.ringsAt);
+      this.ring();
+    }
+    if (Number.isFinite(ms)) this.time = Math.max(this.time, ms);
+  }
+}
+
+class Probe extends Timer {
+  readonly firedAt: number[] = [];
+  readonly #driver: Driver;
+  readonly #then: () => void;
+  constructor(driver: Driver, then: () => void = () => {}) {
+    super();
+    this.#driver = driver;
+    this.#then = then;
+  }
+  fire(): void {
+    this.firedAt.push(this.#driver.time);
+    this.#then();
+  }
+}
+
+const delay = fc.oneof(fc.double({ min: 0, max: 50, noNaN: true }), fc.double({ min: 0, max: 60_000, noNaN: true }));
+
+describe('TimerWheel', () => {
+  it('fires every timer once, never early, at most one slot and the rounding of the alarm late', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1e6, noNaN: true }), fc.array(fc.tuple(delay, delay), { maxLength: 60 }), (start, plan) => {
+        const driver = new Driver(start);
+        // Some are armed at once, some from within others: while the wheel turns.
+        const probes = plan.map(([first, second]) => {
+          const late = new Probe(driver);
+          const probe = new Probe(driver, () => driver.wheel.arm(late, driver.time + second));
+          driver.wheel.arm(probe, start + first);
+          return [probe, late] as const;
+        });
+        driver.run();
+        for (const probe of probes.flat()) {
+          expect(probe.firedAt.length).toBe(1);
+          const lateMs = (probe.firedAt[0] as number) - probe.due;
+          expect(lateMs).toBeGreaterThanOrEqual(0);
+          expect(lateMs).toBeLessThan(SLOT_MS + 1);
+          expect(probe.armed).toBe(false);
+        }
+        expect(driver.keepsAlive).toBe(false);
+      }),
+    );
+  });
+
+  it('fires what it should, whatever is disarmed, moved and blocked meanwhile', () => {
+    const action = fc.record({
+      what: fc.constantFrom('arm', 'disarm', 'pass', 'block'),
+      which: fc.nat(9),
+      ms: fc.double({ min: -20, max: 6_000, noNaN: true }),
+    });
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 100 }), (actions) => {
+        const driver = new Driver();
+        const expected = new Map<Probe, number>();
+        const fired: [due: number, at: number][] = [];
+        const probes = Array.from({ length: 10 }, () => {
+          const probe: Probe = new Probe(driver, () => {
+            expect(expected.get(probe)).toBe(probe.due);
+            expected.delete(probe);
+            fired.push([probe.due, driver.time]);
+          });
+          return probe;
+        });
+        for (const { what, which, ms } of actions) {
+          const probe = probes[which] as Probe;
+          if (what === 'arm') {
+            driver.wheel.arm(probe, driver.time + ms);
+            expected.set(probe, driver.time + ms);
+          } else if (what === 'disarm') {
+            driver.wheel.disarm(probe);
+            expected.delete(probe);
+          } else if (what === 'pass') driver.run(driver.time + Math.abs(ms));
+          else driver.time += Math.abs(ms);
+          for (const each of probes) expect(each.armed).toBe(expected.has(each));
+          expect(driver.keepsAlive).toBe(expected.size > 0);
+        }
+        driver.run();
+        expect(expected.size).toBe(0);
+        for (const [due, at] of fired) expect(at).toBeGreaterThanOrEqual(due);
+      }),
+    );
+  });
+
+  it('does not forget a near timer when a far one is armed while it turns', () => {
+    const driver = new Driver();
+    const far = new Probe(driver);
+    driver.wheel.arm(new Probe(driver, () => driver.wheel.arm(far, 4_000)), 10);
+    const near = new Probe(driver);
+    driver.wheel.arm(near, 20);
+    driver.run();
+    expect([near.firedAt, far.firedAt]).toEqual([[20], [4_000]]);
+  });
+
+  it('takes a due time in the past for now', () => {
+    const driver = new Driver(1_000);
+    const probe = new Probe(driver);
+    driver.wheel.arm(probe, -5);
+    driver.run();
+    expect(probe.firedAt).toEqual([1_004]);
+    // Also after a long idle time, and when armed while another fires.
+    driver.time = 100_000;
+    const second = new Probe(driver, () => driver.wheel.arm(probe, 0));
+    driver.wheel.arm(second, 99_000);
+    driver.run();
+    expect([second.firedAt, probe.firedAt]).toEqual([[100_001], [1_004, 100_004]]);
+  });
+
+  it('fires in one turn everything that a blocked event loop kept waiting, in order of slots', () => {
+    const driver = new Driver();
+    const order: number[] = [];
+    for (const ms of [5_000, 30, 10, 20, 9_000]) driver.wheel.arm(new Probe(driver, () => order.push(ms)), ms);
+    driver.time = 6_000;
+    driver.ring();
+    expect([...order].sort((a, b) => a - b)).toEqual([10, 20, 30, 5_000]);
+    driver.run();
+    expect(order.at(-1)).toBe(9_000);
+  });
+
+  it('lets a timer that fires disarm one that is due in the same turn', () => {
+    const driver = new Driver();
+    const second = new Probe(driver);
+    driver.wheel.arm(new Probe(driver, () => driver.wheel.disarm(second)), 10);
+    driver.wheel.arm(second, 10);
+    driver.run();
+    expect(second.firedAt).toEqual([]);
+    driver.wheel.disarm(second);
+    expect(driver.keepsAlive).toBe(false);
+  });
+
+  it('lets a timer arm itself again', () => {
+    const driver = new Driver();
+    let left = 3;
+    const probe: Probe = new Probe(driver, () => {
+      if (--left > 0) driver.wheel.arm(probe, driver.time + 10);
+    });
+    driver.wheel.arm(probe, 10);
+    driver.run();
+    expect(probe.firedAt).toEqual([12, 24, 36]);
+  });
+
+  it('does nothing when it is woken early', () => {
+    const driver = new Driver();
+    const probe = new Probe(driver);
+    driver.wheel.arm(probe, 50);
+    driver.time = 20;
+    driver.ring();
+    expect(probe.firedAt).toEqual([]);
+    driver.run();
+    expect(probe.firedAt).toEqual([52]);
+  });
+
+  it('goes on after a timer that throws', () => {
+    const driver = new Driver();
+    driver.wheel.arm(
+      new Probe(driver, () => {
+        throw new Error('broken');
+      }),
+      10,
+    );
+    const [same, later] = [new Probe(driver), new Probe(driver)];
+    driver.wheel.arm(same, 10);
+    driver.wheel.arm(later, 50);
+    expect(() => driver.run()).toThrow('broken');
+    driver.run();
+    expect([same.firedAt, later.firedAt]).toEqual([[16], [52]]);
+  });
+
+  it('keeps the process alive for foreground timers only', () => {
+    const driver = new Driver();
+    const [front, back] = [new Probe(driver), new Probe(driver)];
+    back.background = true;
+    driver.wheel.arm(back, 10);
+    expect(driver.keepsAlive).toBe(false);
+    driver.wheel.arm(front, 20);
+    driver.wheel.arm(front, 30);
+    expect(driver.keepsAlive).toBe(true);
+    driver.wheel.disarm(front);
+    expect([driver.keepsAlive, back.armed]).toEqual([false, true]);
+    driver.run();
+    expect(back.firedAt).toEqual([12]);
+  });
+
+  it('sets the alarm once for many timeouts that do not happen, and lets it rest when nothing is left', () => {
+    const driver = new Driver();
+    let sets = 0;
+    const wheel = new TimerWheel({ now: () => driver.time, set: () => sets++, keepAlive: () => {} });
+    for (let i = 0; i < 1_000; i++) {
+      const probe = new Probe(driver);
+      wheel.arm(probe, driver.time + 2_000);
+      driver.time += 0.5;
+      wheel.disarm(probe);
+    }
+    expect(sets).toBe(1);
+    driver.time = 2_000;
+    wheel.turn();
+    expect(sets).toBe(1);
+  });
+});
