@@ -14,7 +14,9 @@ const names = (existsSync(folder) ? readdirSync(folder) : [])
   .map((file) => file.slice(0, -suffix.length));
 
 if (!name) {
-  console.log(names.length ? `Benchmarks, run one with "npm run bench -- NAME":\n  ${names.join('\n  ')}` : 'No benchmarks yet.');
+  console.log(
+    names.length ? `Benchmarks, run one with "npm run bench -- NAME":\n  ${names.join('\n  ')}` : 'No benchmarks yet.',
+  );
 } else if (!names.includes(name)) {
   console.error(`There is no benchmark "${name}". There are: ${names.join(', ') || 'none'}`);
   process.exitCode = 1;

@@ -11,7 +11,13 @@ import { assertProjectNode } from './project-node.mjs';
 
 assertProjectNode();
 const stamps = join(root, 'node_modules/.cache/fairlead/build');
-const shared = ['package-lock.json', 'tsconfig.base.json', 'tsup.config.mjs', 'scripts/build.mjs', 'scripts/packages.mjs'];
+const shared = [
+  'package-lock.json',
+  'tsconfig.base.json',
+  'tsup.config.mjs',
+  'scripts/build.mjs',
+  'scripts/packages.mjs',
+];
 const force = process.argv.includes('--force');
 
 /** @param {string} dir @returns {string[]} files below dir, sorted, tests left out */
