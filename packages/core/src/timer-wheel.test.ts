@@ -61,12 +61,15 @@ class Probe extends Timer {
   }
 }
 
-const delay = fc.oneof(fc.double({ min: 0, max: 50, noNaN: true }), fc.double({ min: 0, max: 60_000, noNaN: true }));
+/** Evenly spread, to the microsecond; `fc.double` would give almost nothing but numbers next to 0. */
+const millis = (min: number, max: number): fc.Arbitrary<number> =>
+  fc.integer({ min: min * 1_000, max: max * 1_000 }).map((us) => us / 1_000);
+const delay = fc.oneof(millis(0, 50), millis(0, 60_000));
 
 describe('TimerWheel', () => {
   it('fires every timer once, never early, at most one slot and the rounding of the alarm late', () => {
     fc.assert(
-      fc.property(fc.double({ min: 0, max: 1e6, noNaN: true }), fc.array(fc.tuple(delay, delay), { maxLength: 60 }), (start, plan) => {
+      fc.property(millis(0, 1_000_000), fc.array(fc.tuple(delay, delay), { maxLength: 60 }), (start, plan) => {
         const driver = new Driver(start);
         // Some are armed at once, some from within others: while the wheel turns.
         const probes = plan.map(([first, second]) => {
@@ -92,7 +95,7 @@ describe('TimerWheel', () => {
     const action = fc.record({
       what: fc.constantFrom('arm', 'disarm', 'pass', 'block'),
       which: fc.nat(9),
-      ms: fc.double({ min: -20, max: 6_000, noNaN: true }),
+      ms: fc.oneof(millis(-20, 60), millis(0, 6_000)),
     });
     fc.assert(
       fc.property(fc.array(action, { maxLength: 100 }), (actions) => {
