@@ -7,7 +7,8 @@ import { currentAmbient, noAmbient, runWith } from './ambient.js';
 import { ambientReader, inboundAmbient, inboundTrace } from './inbound.js';
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-const inbound = (headers: string[], clock = new VirtualClock()) => createCall({ service: 'self', runtime: { clock }, headers });
+const inbound = (headers: string[], clock = new VirtualClock()) =>
+  createCall({ service: 'self', runtime: { clock }, headers });
 
 describe('runWith', () => {
   it('holds over awaits and ends with the work', async () => {
@@ -77,7 +78,9 @@ describe('inboundAmbient', () => {
   });
 
   it('refuses options that are wrong', () => {
-    expect(() => ambientReader({ tracing: 'on' as never, newTrace: 'none' } as never)).toThrow(/did you mean newTraces/);
+    expect(() => ambientReader({ tracing: 'on' as never, newTrace: 'none' } as never)).toThrow(
+      /did you mean newTraces/,
+    );
   });
 });
 

@@ -67,7 +67,8 @@ function decode(value: string): string {
     const bytes = new TextEncoder().encode(value);
     let length = 0;
     for (let i = 0; i < bytes.length; i++) {
-      const escaped = bytes[i] === 0x25 ? /^[0-9a-f]{2}$/i.test(String.fromCharCode(...bytes.subarray(i + 1, i + 3))) : false;
+      const escaped =
+        bytes[i] === 0x25 ? /^[0-9a-f]{2}$/i.test(String.fromCharCode(...bytes.subarray(i + 1, i + 3))) : false;
       if (escaped) {
         bytes[length++] = Number.parseInt(String.fromCharCode(...bytes.subarray(i + 1, i + 3)), 16);
         i += 2;

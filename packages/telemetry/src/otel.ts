@@ -99,7 +99,8 @@ function withSdk(api: OtelApi): Otel | null {
     getTracer(name: string): OtelTracer;
   };
   // The API's stand-in gives a tracer to anybody; only this method tells whether a real one is behind it.
-  const tracer = provider.getDelegateTracer === undefined ? provider.getTracer(scopeName) : provider.getDelegateTracer(scopeName);
+  const tracer =
+    provider.getDelegateTracer === undefined ? provider.getTracer(scopeName) : provider.getDelegateTracer(scopeName);
   if (tracer === undefined) return null;
   return { api, tracer, suppressed: api.createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING') };
 }

@@ -1,20 +1,33 @@
 // Would catch: two traceparent headers, attempts of one call in different traces or with the same span id, a header of the
 // caller lost, a deadline sent that is too long, and work that goes on after it.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { type Call, compose, createCall, createReply, type Handler, headerOf, type HeaderPairs, Scope } from '@fairlead/core';
+import {
+  type Call,
+  compose,
+  createCall,
+  createReply,
+  type Handler,
+  type HeaderPairs,
+  headerOf,
+  Scope,
+} from '@fairlead/core';
 import { VirtualClock } from '@fairlead/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { noAmbient, runWith } from './ambient.js';
 import { formatDeadline } from './deadline-header.js';
 import { type PropagateOptions, propagate } from './propagate.js';
-import { trace, type TraceOptions } from './trace.js';
+import { type TraceOptions, trace } from './trace.js';
 import { parseTraceparent } from './trace-context.js';
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const parentId = 'b7ad6b7169203331';
 const traceparent = `00-${traceId}-${parentId}-01`;
-const ambient = { ...noAmbient, trace: { traceId: 'a'.repeat(32), parentId: 'b'.repeat(16), flags: 3, state: 'v=1' }, baggage: 'k=v' };
+const ambient = {
+  ...noAmbient,
+  trace: { traceId: 'a'.repeat(32), parentId: 'b'.repeat(16), flags: 3, state: 'v=1' },
+  baggage: 'k=v',
+};
 
 /** Sends a call through both layers, `attempts` times below the first; gives what arrived. */
 async function send(
@@ -34,7 +47,10 @@ async function send(
   };
   const layers = whole === null ? [again, propagate(attempt)] : [trace(whole), again, propagate(attempt)];
   const { headers = [], scope } = options;
-  await compose(layers, end)(createCall({ service: 's', runtime: { clock }, headers, scope: scope ?? new Scope(clock) }));
+  await compose(
+    layers,
+    end,
+  )(createCall({ service: 's', runtime: { clock }, headers, scope: scope ?? new Scope(clock) }));
   expect(clock.pending).toBe(scope?.armed ? 1 : 0);
   return arrived;
 }
@@ -283,7 +299,8 @@ describe('options', () => {
   it('are checked, all at once', () => {
     const wrong = { tracing: 'on', deadlineHeaders: ['x-timeout'], attemptCount: 1, urlquery: true };
     const report = () => propagate(wrong as never);
-    for (const name of ['tracing', 'deadlineHeaders', 'attemptCount', 'urlquery']) expect(report).toThrow(`propagate.${name}`);
+    for (const name of ['tracing', 'deadlineHeaders', 'attemptCount', 'urlquery'])
+      expect(report).toThrow(`propagate.${name}`);
     expect(() => trace({ api: 1 } as never)).toThrow(/trace\.api/);
   });
 });

@@ -3,8 +3,23 @@
  * the path of every attempt, so nothing is made that is not sent.
  */
 import { channel } from 'node:diagnostics_channel';
-import { type Call, checks, type Handler, type HeaderPairs, type Middleware, type Reply, resolveOptions } from '@fairlead/core';
-import { type CallTrace, type NewTraces, newTracesCheck, plainTrace, type TracingMode, tracingCheck } from './call-trace.js';
+import {
+  type Call,
+  checks,
+  type Handler,
+  type HeaderPairs,
+  type Middleware,
+  type Reply,
+  resolveOptions,
+} from '@fairlead/core';
+import {
+  type CallTrace,
+  type NewTraces,
+  newTracesCheck,
+  plainTrace,
+  type TracingMode,
+  tracingCheck,
+} from './call-trace.js';
 import { type DeadlineHeader, deadlineHeadersCheck, expiryOf, formatDeadline } from './deadline-header.js';
 import { idsOf } from './ids.js';
 import { type CallSpan, contextOf, endWith, startAttemptSpan } from './spans.js';
@@ -87,9 +102,10 @@ function spanned(
 ): Promise<Reply> {
   const { api, suppressed } = parent.otel;
   if (instrumented && settings.tracing === 'auto') {
-    // The instrumentation makes the span and appends its headers, baggage included. What the caller set has become the
-    // parent of the call's span, so it is not lost by being left out here.
-    const headers = headersFor(call, settings, leftMs, null, true, null);
+    // The instrumentation makes the span and appends its headers. What the caller set has become the parent of the call's
+    // span, so it is not lost by being left out here. Baggage it knows only from OpenTelemetry's context.
+    const baggage = api.propagation.getBaggage(parent.context) === undefined ? trace.baggage : null;
+    const headers = headersFor(call, settings, leftMs, null, true, baggage);
     return api.context.with(parent.context, next, undefined, call.with({ headers }));
   }
   const span = startAttemptSpan(parent, call, settings.urlQuery);

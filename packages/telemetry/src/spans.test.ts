@@ -2,16 +2,16 @@
 // secret, spans that never end, a second span beside that of an instrumentation, and any effect at all without an SDK.
 import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel';
 import {
-  CanceledError,
   type Call,
+  CanceledError,
   compose,
   createCall,
   createEndpoint,
   createReply,
   type EndListener,
   type Handler,
-  headerOf,
   type HeaderPairs,
+  headerOf,
   type Middleware,
   type Reply,
   TransportError,
@@ -66,7 +66,13 @@ interface Sending {
 
 /** Sends one call; gives what reached the transport. */
 async function send(sending: Sending = {}): Promise<Call[]> {
-  const { headers = [], method = 'GET', path = '/charges/42?card=4111', options = {}, replies = [createReply()] } = sending;
+  const {
+    headers = [],
+    method = 'GET',
+    path = '/charges/42?card=4111',
+    options = {},
+    replies = [createReply()],
+  } = sending;
   const arrived: Call[] = [];
   const end: Handler = (call) => {
     arrived.push(call);
@@ -165,7 +171,10 @@ describe('spans', () => {
   ])('know the port that %s leaves out', async (endpoint, port) => {
     const exporter = sdk();
     await send({ endpoint });
-    expect(named(exporter, api.SpanKind.CLIENT)[0]?.attributes).toMatchObject({ 'server.address': 'a.example', 'server.port': port });
+    expect(named(exporter, api.SpanKind.CLIENT)[0]?.attributes).toMatchObject({
+      'server.address': 'a.example',
+      'server.port': port,
+    });
   });
 
   it('name the service where no endpoint was chosen', async () => {
@@ -236,7 +245,11 @@ describe('spans', () => {
     const exporter = sdk();
     const state = `long=${'x'.repeat(200)},${Array.from({ length: 4 }, (_, i) => `k${i}=${'y'.repeat(200)}`).join(',')}`;
     const [call] = await runWith({ ...noAmbient, trace: { ...inbound, state }, baggage: 'k=v' }, () => send());
-    expect(named(exporter, api.SpanKind.INTERNAL)[0]?.parentSpanContext).toMatchObject({ traceId, spanId: parentId, isRemote: true });
+    expect(named(exporter, api.SpanKind.INTERNAL)[0]?.parentSpanContext).toMatchObject({
+      traceId,
+      spanId: parentId,
+      isRemote: true,
+    });
     expect(sent(call)).toMatchObject({ traceId, flags: 3 });
     expect(headerOf(call?.headers ?? [], 'tracestate')).toBe(state);
     expect(headerOf(call?.headers ?? [], 'baggage')).toBe('k=v');
@@ -310,7 +323,9 @@ describe('beside an instrumentation of undici', () => {
   it('auto makes the span of the call, and leaves spans and headers of attempts to it', async () => {
     const exporter = sdk();
     const headers = ['traceparent', `00-${traceId}-${parentId}-01`];
-    const calls = await instrumented((layer) => send({ headers, layer, replies: [createReply({ status: 503 }), createReply()] }));
+    const calls = await instrumented((layer) =>
+      send({ headers, layer, replies: [createReply({ status: 503 }), createReply()] }),
+    );
     const [call] = named(exporter, api.SpanKind.INTERNAL);
     const attempts = named(exporter, api.SpanKind.CLIENT);
     expect(call?.parentSpanContext?.spanId).toBe(parentId);
@@ -319,6 +334,18 @@ describe('beside an instrumentation of undici', () => {
       expect(attempt.parentSpanContext?.spanId).toBe(ids(call)?.spanId);
       expect(sent(calls[i])).toMatchObject({ traceId, parentId: ids(attempt)?.spanId });
     }
+  });
+
+  it('auto leaves it the baggage that OpenTelemetry knows, and sends the ambient one otherwise', async () => {
+    sdk();
+    const bags = async (context: api.Context) => {
+      const send1 = () => instrumented((layer) => api.context.with(context, () => send({ layer })));
+      const [call] = await runWith({ ...noAmbient, baggage: 'k=v' }, send1);
+      return headerOf(call?.headers ?? [], 'baggage');
+    };
+    expect(await bags(api.context.active())).toBe('k=v');
+    const known = api.propagation.createBaggage({ tenant: { value: 'a' } });
+    expect(await bags(api.propagation.setBaggage(api.context.active(), known))).toBeUndefined();
   });
 
   it('own makes all spans and suppresses those of the instrumentation', async () => {
@@ -368,10 +395,18 @@ describe('inbound', () => {
     });
     const read = ambientReader();
     expect(read(call).trace?.parentId).toBe(parentId);
-    const remote = api.trace.setSpanContext(api.context.active(), { traceId, spanId: parentId, traceFlags: 1, isRemote: true });
+    const remote = api.trace.setSpanContext(api.context.active(), {
+      traceId,
+      spanId: parentId,
+      traceFlags: 1,
+      isRemote: true,
+    });
     const server = api.trace.getTracer('http').startSpan('GET /', { kind: api.SpanKind.SERVER }, remote);
     const ambient = api.context.with(api.trace.setSpan(remote, server), () => read(call));
-    expect(ambient).toMatchObject({ baggage: 'k=v', trace: { traceId, parentId: server.spanContext().spanId, flags: 3, state: 'a=1' } });
+    expect(ambient).toMatchObject({
+      baggage: 'k=v',
+      trace: { traceId, parentId: server.spanContext().spanId, flags: 3, state: 'a=1' },
+    });
     server.end();
   });
 });

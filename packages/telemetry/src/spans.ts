@@ -4,8 +4,8 @@
  */
 import { type Call, errorCode, type Reply } from '@fairlead/core';
 import { currentAmbient } from './ambient.js';
-import type { CallTrace } from './call-trace.js';
 import { boundBaggage } from './baggage.js';
+import type { CallTrace } from './call-trace.js';
 import type { Otel, OtelContext, OtelSpan, OtelSpanContext, OtelTraceState } from './otel.js';
 import { randomFlag, type TraceContext, traceContextOf } from './trace-context.js';
 
@@ -46,8 +46,18 @@ export function startCallSpan(otel: Otel, call: Call): (CallTrace & { readonly s
   if (!api.isSpanContextValid(identity)) return null;
   if (span.isRecording()) describe(span, call);
   const known = given !== null && given.traceId === identity.traceId ? given : null;
-  const callSpan = { otel, span, context: api.trace.setSpan(parent, span), known, knownState: remote?.traceState ?? null };
-  return { context: contextOf(callSpan, identity), baggage: baggageIn(otel, active) ?? ambient.baggage, span: callSpan };
+  const callSpan = {
+    otel,
+    span,
+    context: api.trace.setSpan(parent, span),
+    known,
+    knownState: remote?.traceState ?? null,
+  };
+  return {
+    context: contextOf(callSpan, identity),
+    baggage: baggageIn(otel, active) ?? ambient.baggage,
+    span: callSpan,
+  };
 }
 
 /**
@@ -79,7 +89,10 @@ export function startAttemptSpan(parent: CallSpan, call: Call, withQuery: boolea
 export function activeContext(otel: Otel, sent: TraceContext | null): TraceContext | null {
   const identity = otel.api.trace.getSpanContext(otel.api.context.active());
   if (identity === undefined || !otel.api.isSpanContextValid(identity)) return null;
-  return contextOf({ known: sent !== null && sent.traceId === identity.traceId ? sent : null, knownState: null }, identity);
+  return contextOf(
+    { known: sent !== null && sent.traceId === identity.traceId ? sent : null, knownState: null },
+    identity,
+  );
 }
 
 /** What to send for the span that `identity` names. */
@@ -124,7 +137,8 @@ function fail(span: OtelSpan, error: unknown): void {
   const code = errorCode(error);
   span.setAttribute('error.type', code ?? (error instanceof Error ? error.name : '_OTHER'));
   // Nobody wanting the answer any more, as with the slower of two hedged attempts, is not a failure.
-  if (code !== 'ERR_CANCELED') span.setStatus({ code: ERROR, message: error instanceof Error ? error.message : String(error) });
+  if (code !== 'ERR_CANCELED')
+    span.setStatus({ code: ERROR, message: error instanceof Error ? error.message : String(error) });
 }
 
 function describe(span: OtelSpan, call: Call): void {
@@ -163,5 +177,7 @@ function remoteSpan(otel: Otel, from: TraceContext): OtelSpanContext {
 function baggageIn(otel: Otel, context: OtelContext): string | null {
   const entries = otel.api.propagation.getBaggage(context)?.getAllEntries();
   if (entries === undefined || entries.length === 0) return null;
-  return boundBaggage(entries.map(([key, { value }]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`).join(','));
+  return boundBaggage(
+    entries.map(([key, { value }]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`).join(','),
+  );
 }

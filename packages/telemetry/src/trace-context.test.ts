@@ -13,9 +13,12 @@ describe('parseTraceparent', () => {
     expect(parseTraceparent(good)).toEqual({ traceId: id, parentId: span, flags: 1, state: null });
   });
 
-  it.each([` ${good}`, `\t${good}`, `${good} `, `${good}\t`, `\t ${good} \t`])('ignores whitespace around it: %j', (value) => {
-    expect(parseTraceparent(value)?.traceId).toBe(id);
-  });
+  it.each([` ${good}`, `\t${good}`, `${good} `, `${good}\t`, `\t ${good} \t`])(
+    'ignores whitespace around it: %j',
+    (value) => {
+      expect(parseTraceparent(value)?.traceId).toBe(id);
+    },
+  );
 
   it.each([
     ['00', 0],
@@ -75,10 +78,18 @@ describe('parseTraceparent', () => {
 
   it('reads what formatTraceparent writes', () => {
     const hex = (bytes: number) =>
-      fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((b) => Buffer.from(b).toString('hex')).filter((h) => /[^0]/.test(h));
+      fc
+        .uint8Array({ minLength: bytes, maxLength: bytes })
+        .map((b) => Buffer.from(b).toString('hex'))
+        .filter((h) => /[^0]/.test(h));
     fc.assert(
       fc.property(hex(16), hex(8), fc.integer({ min: 0, max: 3 }), (traceId, parentId, flags) => {
-        expect(parseTraceparent(formatTraceparent(traceId, parentId, flags))).toEqual({ traceId, parentId, flags, state: null });
+        expect(parseTraceparent(formatTraceparent(traceId, parentId, flags))).toEqual({
+          traceId,
+          parentId,
+          flags,
+          state: null,
+        });
       }),
     );
   });

@@ -15,7 +15,11 @@ export interface TraceOptions {
 }
 
 /** Defaults of {@link trace}. */
-export const traceDefaults: Readonly<TraceOptions> = Object.freeze({ tracing: 'auto', newTraces: 'unsampled', api: null });
+export const traceDefaults: Readonly<TraceOptions> = Object.freeze({
+  tracing: 'auto',
+  newTraces: 'unsampled',
+  api: null,
+});
 
 /**
  * Gives a call its place in a trace, for all of its attempts: below the `traceparent` that the caller set himself, else below
