@@ -2,9 +2,19 @@
 export * from './ambient.js';
 export * from './baggage.js';
 export type { CallTrace, NewTraces, TracingMode } from './call-trace.js';
+export * from './counters.js';
 export type { DeadlineHeader } from './deadline-header.js';
+export { exposition, expositionType } from './exposition.js';
 export * from './ids.js';
 export * from './inbound.js';
+export type {
+  HistogramFamily,
+  HistogramSeries,
+  Labels,
+  MetricFamily,
+  ValueFamily,
+  ValueSeries,
+} from './metric-families.js';
 export * from './otel.js';
 export * from './propagate.js';
 export type { CallSpan } from './spans.js';

@@ -1,5 +1,6 @@
 // Would catch: spans without or with a wrong parent, a traceparent that does not name its span, attributes that leak a
 // secret, spans that never end, a second span beside that of an instrumentation, and any effect at all without an SDK.
+// Longer than other files because all of it stands on one real SDK and one way of sending.
 import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel';
 import {
   type Call,
