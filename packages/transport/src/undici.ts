@@ -10,7 +10,7 @@
  * before undici is loaded.
  */
 import { createRequire } from 'node:module';
-import type { Client as UndiciClient, Dispatcher, Pool as UndiciPool } from 'undici';
+import type { Dispatcher, Client as UndiciClient, Pool as UndiciPool } from 'undici';
 
 export type { Dispatcher, UndiciClient, UndiciPool };
 

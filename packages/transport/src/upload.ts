@@ -46,13 +46,18 @@ export class Upload implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8Arr
   stop(): void {
     const source = this.#source;
     this.#source = ended;
-    // What a source says while it is being abandoned is of no interest to anybody.
-    if (source !== null) Promise.resolve(source.return?.()).catch(ignore);
+    if (source !== null) void abandon(source);
   }
 }
 
+/** What a source says while it is being abandoned is of no interest to anybody. */
+async function abandon(source: AsyncIterator<Uint8Array>): Promise<void> {
+  try {
+    await source.return?.();
+  } catch {}
+}
+
 const ended: AsyncIterator<Uint8Array> = { next: () => Promise.resolve({ done: true, value: undefined }) };
-const ignore = (): void => {};
 
 function start(body: OpenBody | OnceBody): AsyncIterator<Uint8Array> {
   if (!isOnce(body)) return body.open()[Symbol.asyncIterator]();

@@ -2,8 +2,10 @@
 import {
   CanceledError,
   ConfigError,
+  errorCode,
   type FairleadError,
   type Sent,
+  TimeoutError,
   TransportError,
   type TransportPhase,
 } from '@fairlead/core';
@@ -21,6 +23,12 @@ export interface FailedWhere {
 export function systemCode(error: unknown): string | undefined {
   const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined;
   return typeof code === 'string' ? code : undefined;
+}
+
+/** Whether undici would not even take the request. */
+export function isRefusal(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED';
 }
 
 /**
@@ -45,6 +53,18 @@ export function wireError(error: unknown, where: FailedWhere): FairleadError {
       return new TransportError({ ...where, phase: closed ? 'closed' : where.phase, cause: error });
     }
   }
+}
+
+/**
+ * What a canceled attempt rejects with: the reason, but an attempt's timeout as a copy that names service and endpoint
+ * and says whether this attempt was sent. The original belongs to the scope, which other attempts may share.
+ */
+export function cancelReason(reason: unknown, where: FailedWhere): unknown {
+  if (errorCode(reason) !== 'ERR_TIMEOUT' || (reason as TimeoutError).of !== 'attempt') return reason;
+  const { of, ms } = reason as TimeoutError;
+  const error = new TimeoutError({ of, ms, service: where.service, endpoint: where.endpoint });
+  error.sent = where.sent;
+  return error;
 }
 
 function refusedByUs(error: Error, where: FailedWhere): ConfigError {

@@ -1,0 +1,307 @@
+/**
+ * @module One try over HTTP. The same object is undici's handler, the reply, its body, the watcher of the call's scope
+ * and the timer that guards an unread body: on the hottest path of the project an exchange costs one object, one
+ * promise and no closure.
+ */
+import {
+  type Call,
+  CanceledError,
+  canSend,
+  type Endpoint,
+  type Reply,
+  type ReplyHeaders,
+  type ScopeWatcher,
+  type TransportPhase,
+} from '@fairlead/core';
+import { BodyFlow, heldBytes, noHeaders } from './body-flow.js';
+import { withoutHopHeaders } from './hop-headers.js';
+import { hadServed, type OriginPool, type Refusable } from './pools.js';
+import type { Dispatcher } from './undici.js';
+import { isPiecewise, Upload } from './upload.js';
+import { bodySourceError, cancelReason, type FailedWhere, isRefusal, systemCode, wireError } from './wire-error.js';
+
+/** What a transport tells each of its attempts. */
+export interface AttemptSettings {
+  /** How long a body may wait for its reader before it is cut off, in ms. */
+  readonly unreadBodyMs: number;
+  /** How long the rest of a body that nobody wants may take before it is cut off, in ms. */
+  readonly dropBodyMs: number;
+  /** The `host` header to send; null for that of the endpoint, which undici adds by itself. */
+  readonly host: 'endpoint' | 'service' | (string & {});
+}
+
+// How far an exchange has got.
+const QUEUED = 0;
+const STARTED = 1;
+const ANSWERED = 2;
+const OVER = 3;
+
+/** Thrown out of `onRequestStart`: undici then forgets the request and keeps the connection; `abort` would destroy it. */
+const nobodyWaits: Error = new Error('the call was canceled before it was sent');
+
+type Resolve = (reply: Reply) => void;
+type Reject = (error: unknown) => void;
+let resolveNew: Resolve;
+let rejectNew: Reject;
+/** An executor runs at once, so one shared function can hand out what it is given, without a closure per promise. */
+const take = (resolve: Resolve, reject: Reject): void => {
+  resolveNew = resolve;
+  rejectNew = reject;
+};
+
+/** One try, and the reply to it. */
+export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable, Dispatcher.DispatchHandler {
+  status = 0;
+  /** The reason phrase, for `Response.statusText`. */
+  statusText = '';
+  headers: ReplyHeaders = noHeaders;
+  at = 0;
+  readonly endpoint: Endpoint;
+  /** Set while undici is refusing the request instead of queueing it. */
+  refused = false;
+  readonly #call: Call;
+  readonly #pool: OriginPool;
+  readonly #settings: AttemptSettings;
+  #resolve: Resolve | null = null;
+  #reject: Reject | null = null;
+  #controller: Dispatcher.DispatchController | null = null;
+  #upload: Upload | null = null;
+  #stage = QUEUED;
+  /** Whether a byte of the request may have left. */
+  #wrote = false;
+  #wroteAll = false;
+  /** Whether a byte of any answer has come. */
+  #heard = false;
+  #replayed = false;
+  #dropping = false;
+  #received = 0;
+
+  constructor(call: Call, endpoint: Endpoint, pool: OriginPool, settings: AttemptSettings) {
+    super();
+    this.background = true;
+    this.endpoint = endpoint;
+    this.#call = call;
+    this.#pool = pool;
+    this.#settings = settings;
+  }
+
+  get body(): this {
+    return this;
+  }
+
+  /** Sends the call. The promise is settled by the reply's head, a failure or the scope, whichever comes first. */
+  send(): Promise<Reply> {
+    const promise = new Promise<Reply>(take);
+    this.#resolve = resolveNew;
+    this.#reject = rejectNew;
+    this.#pool.inFlight++;
+    this.#call.scope.watch(this);
+    if (this.#stage !== OVER) this.#pool.dispatch(this.#request(), this);
+    return promise;
+  }
+
+  #request(): Dispatcher.DispatchOptions {
+    const { method, path, body, service } = this.#call;
+    const { host } = this.#settings;
+    let headers = withoutHopHeaders(this.#call.headers);
+    if (host !== 'endpoint' && !headers.includes('host')) {
+      headers = [...headers, 'host', host === 'service' ? service : host];
+    }
+    // undici declares neither read-only lists of headers nor methods beyond its own list, and takes both.
+    if (!isPiecewise(body)) return { method, path, headers, body } as never;
+    this.#upload = new Upload(body);
+    if (body.length !== undefined && !headers.includes('content-length')) {
+      headers = [...headers, 'content-length', String(body.length)];
+    }
+    return { method, path, headers, body: this.#upload } as never;
+  }
+
+  // What undici tells.
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#stage === OVER) throw nobodyWaits;
+    this.#controller = controller;
+    this.#stage = STARTED;
+  }
+
+  onBodySent(): void {
+    this.#wrote = true;
+  }
+
+  onRequestSent(): void {
+    this.#wrote = true;
+    this.#wroteAll = true;
+  }
+
+  onResponseStarted(): void {
+    this.#heard = true;
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: ReplyHeaders, statusText?: string): void {
+    // 1xx: the answer proper is still to come.
+    if (status < 200 || this.#stage !== STARTED) return;
+    this.#stage = ANSWERED;
+    this.status = status;
+    this.statusText = statusText ?? '';
+    this.headers = headers;
+    const { clock } = this.#call.runtime;
+    this.at = clock.now();
+    // Arming and disarming the wheel costs less than finding out whether this body is one that could stay unread.
+    clock.arm(this, this.at + this.#settings.unreadBodyMs);
+    const resolve = this.#resolve as Resolve;
+    this.#resolve = null;
+    this.#reject = null;
+    resolve(this);
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Uint8Array): void {
+    const { length } = chunk;
+    if (length === 0 || this.#stage !== ANSWERED) return;
+    this.#received += length;
+    if (!this.#dropping) this.push(chunk);
+    else if ((this.held += length) > heldBytes) {
+      this.#cut(new CanceledError({ message: 'the rest of the body was too long to drop' }));
+    }
+  }
+
+  onResponseEnd(_: Dispatcher.DispatchController, trailers: ReplyHeaders): void {
+    if (this.#stage !== OVER) this.#over(null, trailers);
+  }
+
+  onResponseError(controller: Dispatcher.DispatchController | null, error: Error): void {
+    this.refused = controller === null && isRefusal(error);
+    if (this.#stage === OVER) return;
+    const stale = this.#diedOnStaleSocket(error);
+    if (stale && this.#mayReplay()) this.#replay();
+    else this.#over(this.#named(error, stale), noHeaders);
+  }
+
+  #diedOnStaleSocket(error: Error): boolean {
+    if (this.#stage !== STARTED || this.#heard || this.#replayed) return false;
+    const code = systemCode(error);
+    if (code !== 'ECONNRESET' && code !== 'EPIPE' && code !== 'UND_ERR_SOCKET') return false;
+    return hadServed(error);
+  }
+
+  /** Nothing of an answer came: sending again is safe if it may be done twice, or if it has not been done at all. */
+  #mayReplay(): boolean {
+    return (this.#call.idempotent || !this.#wrote) && canSend(this.#call.body);
+  }
+
+  #replay(): void {
+    const { runtime, service } = this.#call;
+    this.#upload?.stop();
+    this.#replayed = true;
+    this.#stage = QUEUED;
+    this.#controller = null;
+    runtime.on?.({ type: 'socket.replayed', service, endpoint: this.endpoint.id });
+    // `#wrote` stays: what the first connection took may have been read.
+    this.#wroteAll = false;
+    this.#pool.dispatchFresh(this.#request(), this);
+  }
+
+  #named(error: Error, staleSocket: boolean): unknown {
+    const upload = this.#upload;
+    if (upload?.failed === true) return bodySourceError(upload.error);
+    const stage = this.#stage;
+    const phase = stage === QUEUED ? 'connect' : stage === ANSWERED ? 'body' : this.#wroteAll ? 'wait' : 'send';
+    return wireError(error, this.#where(phase, staleSocket));
+  }
+
+  #where(phase: TransportPhase, staleSocket: boolean): FailedWhere {
+    const { service } = this.#call;
+    return { service, endpoint: this.endpoint.id, phase, sent: this.#wrote ? 'maybe' : 'no', staleSocket };
+  }
+
+  // What the scope and the timer tell.
+
+  /** The call is canceled or out of time. */
+  onCancel(reason: unknown): void {
+    if (this.#stage === OVER) return;
+    this.drop();
+    this.#cut(this.#stage === ANSWERED ? reason : cancelReason(reason, this.#where('wait', false)));
+  }
+
+  /** Nobody came for the body in time, or its rest is too slow to drop. */
+  fire(): void {
+    const { dropBodyMs, unreadBodyMs } = this.#settings;
+    this.drop();
+    this.#cut(
+      new CanceledError({
+        message: this.#dropping
+          ? `the rest of the body did not come within ${dropBodyMs} ms`
+          : `nobody read the body within ${unreadBodyMs} ms`,
+      }),
+    );
+  }
+
+  // What the reader of the body asks.
+
+  cancel(reason?: unknown): void {
+    if (this.#dropping) return;
+    const error = reason ?? new CanceledError({ message: 'the body was canceled' });
+    this.drop();
+    if (this.#stage !== ANSWERED) this.breakOff(error);
+    else if (this.#restIsShort()) this.#dropRest(error);
+    else this.#cut(error);
+  }
+
+  /** A short rest is read and dropped, because a new connection costs more. */
+  #dropRest(error: unknown): void {
+    this.#dropping = true;
+    this.breakOff(error);
+    this.paused = false;
+    const { clock } = this.#call.runtime;
+    clock.arm(this, clock.now() + this.#settings.dropBodyMs);
+    this.wantMore();
+  }
+
+  #restIsShort(): boolean {
+    const length = this.headers['content-length'];
+    // A reader that stops in the middle of a body without end wants it stopped; a reply that nobody began is likely short.
+    if (typeof length !== 'string') return !this.isTaken;
+    return Number(length) - this.#received <= heldBytes;
+  }
+
+  protected taken(): void {
+    if (this.#dropping) this.breakOff(new CanceledError({ message: 'the body was canceled' }));
+    else if (this.armed) this.#call.runtime.clock.disarm(this);
+  }
+
+  protected wantLess(): void {
+    if (this.#stage === ANSWERED && !this.#dropping) this.#controller?.pause();
+  }
+
+  protected wantMore(): void {
+    // Not at once: undici's parser is shared by all connections, and must not be entered while it delivers to one.
+    if (this.#controller?.paused === true) queueMicrotask(() => this.#continue());
+  }
+
+  #continue(): void {
+    if (!this.paused && this.#stage === ANSWERED) this.#controller?.resume();
+  }
+
+  // How it ends.
+
+  /** Ends it from our side. What undici says to that comes after the end and is not heard. */
+  #cut(error: unknown): void {
+    const controller = this.#controller;
+    this.#over(error, noHeaders);
+    controller?.abort(error as Error);
+  }
+
+  #over(error: unknown, trailers: ReplyHeaders): void {
+    this.#stage = OVER;
+    this.#controller = null;
+    this.#pool.inFlight--;
+    const { scope, runtime } = this.#call;
+    scope.unwatch(this);
+    if (this.armed) runtime.clock.disarm(this);
+    if (error !== null) this.#upload?.stop();
+    const reject = this.#reject;
+    this.#resolve = null;
+    this.#reject = null;
+    this.finish(error, trailers);
+    reject?.(error);
+  }
+}

@@ -1,0 +1,222 @@
+/** @module One undici Pool per origin: made when first used, closed when unused for long. Never the global dispatcher. */
+import type { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import { type Clock, later, Timer } from '@fairlead/core';
+import { buildConnector, Client, type Dispatcher, Pool, type UndiciClient, type UndiciPool } from './undici.js';
+
+/** What every pool of a transport has in common; see `TransportOptions` for the meaning. */
+export interface PoolSettings {
+  readonly connections: number;
+  readonly connectTimeoutMs: number;
+  readonly keepAliveMs: number;
+  readonly unusedMs: number;
+  readonly maxHeaderBytes: number;
+  readonly tls: ConnectionOptions | null;
+}
+
+/** A handler that says whether undici has just refused its request. */
+export interface Refusable {
+  readonly refused: boolean;
+}
+
+type Handler = Dispatcher.DispatchHandler & Refusable;
+
+/**
+ * A connection whose `dispatch` is true for a request that undici refuses as malformed. undici says false, its Pool takes
+ * that for "busy until I say `drain`", nothing ever drains, and one bad header has cost the pool a connection for good.
+ */
+class PoolClient extends Client {
+  override dispatch(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    return super.dispatch(request, handler) || (handler as Handler).refused;
+  }
+}
+
+const makeClient = (origin: URL, options: object): PoolClient => new PoolClient(origin, options);
+
+/** How a connection is made, as undici wants to be told. */
+type Connector = ReturnType<typeof buildConnector>;
+
+/** Errors of connections that had already carried an answer. */
+const afterAnAnswer = new WeakSet<object>();
+
+/**
+ * Whether `error` broke a connection that had brought an answer before. If nothing of the present answer had arrived,
+ * the request died on a kept-alive connection that the other side was just closing. undici says nothing about that, so
+ * the socket is asked how much it has ever read.
+ */
+export function hadServed(error: object): boolean {
+  if (afterAnAnswer.has(error)) return true;
+  const info = (error as { socket?: { bytesRead?: unknown } }).socket;
+  return typeof info?.bytesRead === 'number' && info.bytesRead > 0;
+}
+
+/** The connections to one origin. */
+export class OriginPool {
+  readonly origin: string;
+  /** Requests that are not over yet, those still waiting for a connection included. */
+  inFlight = 0;
+  /** Connections that are open now. */
+  connected = 0;
+  /** Whether there was a request since the last sweep. */
+  used = true;
+  readonly #settings: PoolSettings;
+  readonly #connect: Connector;
+  readonly #pool: UndiciPool;
+  readonly #fresh: Set<UndiciClient> = new Set();
+  #closing: Promise<void> | null = null;
+
+  constructor(origin: string, settings: PoolSettings) {
+    this.origin = origin;
+    this.#settings = settings;
+    this.#connect = this.#connector();
+    this.#pool = new Pool(origin, { ...this.#clientOptions(), connections: settings.connections, factory: makeClient });
+  }
+
+  /** Sends over any connection of the pool. */
+  dispatch(request: Dispatcher.DispatchOptions, handler: Handler): void {
+    this.used = true;
+    this.#pool.dispatch(request, handler);
+  }
+
+  /**
+   * Sends over a connection that is made for this request and closed after it: when the other side has just closed one
+   * kept-alive connection, the others in the pool are no better.
+   */
+  dispatchFresh(request: Dispatcher.DispatchOptions, handler: Handler): void {
+    const client = new Client(this.origin, this.#clientOptions());
+    this.#fresh.add(client);
+    client.dispatch({ ...request, reset: true }, handler);
+    // Closing waits for what has been dispatched.
+    void client.close().then(() => this.#fresh.delete(client));
+  }
+
+  /**
+   * Lets the requests under way finish, for at most `graceMs`, then cuts them off. undici's own close waits forever for
+   * a body that nobody reads.
+   */
+  close(graceMs: number, clock: Clock): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      const all = [this.#pool, ...this.#fresh];
+      const deadline = later(clock, graceMs, () => {
+        void Promise.all(all.map((each) => (each.destroyed ? undefined : each.destroy()))).then(() => resolve());
+      });
+      void Promise.all(all.map(closed)).then(() => {
+        clock.disarm(deadline);
+        resolve();
+      });
+    });
+    return this.#closing;
+  }
+
+  #clientOptions(): UndiciClient.Options {
+    const { keepAliveMs, maxHeaderBytes } = this.#settings;
+    return {
+      connect: this.#connect,
+      allowH2: false,
+      pipelining: 1,
+      // The call's scope owns time. undici's own timers are up to a second late, do not count queueing, and each costs
+      // a re-armed timer per request.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: keepAliveMs,
+      // Where the server says how long it keeps a connection: a second less than that.
+      keepAliveTimeoutThreshold: 1_000,
+      maxHeaderSize: maxHeaderBytes,
+    };
+  }
+
+  #connector(): Connector {
+    const connect = buildConnector({
+      ...(this.#settings.tls as object | null),
+      allowH2: false,
+      timeout: this.#settings.connectTimeoutMs,
+    });
+    const onClose = (): void => {
+      this.connected--;
+    };
+    return (options, callback) =>
+      connect(options, (...result) => {
+        const socket = result[1];
+        // undici leaves it out, rather than null, when there is an error.
+        if (socket) {
+          this.connected++;
+          socket.on('error', rememberServed).once('close', onClose);
+        }
+        callback(...result);
+      });
+  }
+}
+
+function rememberServed(this: Socket, error: Error): void {
+  if (this.bytesRead > 0) afterAnAnswer.add(error);
+}
+
+async function closed(each: UndiciPool | UndiciClient): Promise<void> {
+  // A one-shot client is being closed already; closing it again waits for the same end.
+  if (!each.destroyed) await each.close();
+}
+
+/** The pools of one transport. It is its own sweep timer. */
+export class Pools extends Timer {
+  readonly #settings: PoolSettings;
+  readonly #byOrigin: Map<string, OriginPool> = new Map();
+  readonly #leaving: Set<Promise<void>> = new Set();
+  #clock: Clock | null = null;
+
+  constructor(settings: PoolSettings) {
+    super();
+    this.#settings = settings;
+    this.background = true;
+  }
+
+  /** The pool of `origin`; made now if there is none. */
+  at(origin: string, clock: Clock): OriginPool {
+    return this.#byOrigin.get(origin) ?? this.#open(origin, clock);
+  }
+
+  #open(origin: string, clock: Clock): OriginPool {
+    const pool = new OriginPool(origin, this.#settings);
+    this.#byOrigin.set(origin, pool);
+    this.#clock = clock;
+    if (!this.armed) clock.arm(this, clock.now() + this.#settings.unusedMs);
+    return pool;
+  }
+
+  /** Closes what was not used for a whole period. A mark per request and one look per period replace a timer per use. */
+  fire(): void {
+    const clock = this.#clock as Clock;
+    for (const pool of this.#byOrigin.values()) {
+      if (!pool.used && pool.inFlight === 0) void this.#leave(pool, 0, clock);
+      pool.used = false;
+    }
+    if (this.#byOrigin.size > 0) clock.arm(this, clock.now() + this.#settings.unusedMs);
+  }
+
+  /** The endpoint is gone: closes its pool as soon as its requests are over, after `graceMs` at the latest. */
+  release(origin: string, graceMs: number): void {
+    const pool = this.#byOrigin.get(origin);
+    if (pool !== undefined) void this.#leave(pool, graceMs, this.#clock as Clock);
+  }
+
+  /** Closes everything. */
+  async close(graceMs: number): Promise<void> {
+    const clock = this.#clock;
+    if (clock === null) return;
+    clock.disarm(this);
+    for (const pool of this.#byOrigin.values()) void this.#leave(pool, graceMs, clock);
+    await Promise.all(this.#leaving);
+  }
+
+  [Symbol.iterator](): Iterator<OriginPool> {
+    return this.#byOrigin.values();
+  }
+
+  #leave(pool: OriginPool, graceMs: number, clock: Clock): Promise<void> {
+    this.#byOrigin.delete(pool.origin);
+    const leaving: Promise<void> = pool.close(graceMs, clock).then(() => {
+      this.#leaving.delete(leaving);
+    });
+    this.#leaving.add(leaving);
+    return leaving;
+  }
+}

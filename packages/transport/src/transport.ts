@@ -1,0 +1,148 @@
+/** @module The end of every outbound stack: sends a call to the endpoint that was chosen for it. */
+import type { ConnectionOptions } from 'node:tls';
+import {
+  type Call,
+  type Checks,
+  ConfigError,
+  check,
+  checks,
+  type Endpoint,
+  type Handler,
+  type Reply,
+  resolveOptions,
+  TransportError,
+} from '@fairlead/core';
+import { Attempt } from './attempt.js';
+import { Pools } from './pools.js';
+
+/** How calls are sent. Everything here is per process and endpoint. */
+export interface TransportOptions {
+  /**
+   * Connections to one endpoint at most; calls beyond that wait for one, within their own time limits. Default 128.
+   * Without a bound every call that waits for a slow endpoint opens one more socket, and a slow endpoint becomes an
+   * unreachable one. Raise it for endpoints that hold requests open (long polls, streams).
+   */
+  readonly connections: number;
+  /** How long connecting may take, in ms, the TLS handshake included. Default 3,000: a lost SYN is sent again after 1 s. */
+  readonly connectTimeoutMs: number;
+  /**
+   * How long an idle connection is kept, in ms, where the server does not say; default 4,000, below the 5 s of Node
+   * servers. Where a `keep-alive` header says how long the server waits, a second less than that.
+   */
+  readonly keepAliveMs: number;
+  /** After how long without a request the connections to an endpoint are closed, in ms; up to twice that. Default 60,000. */
+  readonly unusedMs: number;
+  /** How long a reply's body may wait for a reader, in ms, before its connection is taken away. Default 30,000. */
+  readonly unreadBodyMs: number;
+  /** How long the rest (of 64 KiB at most) of a body that nobody wants may take to be read away, in ms. Default 1,000. */
+  readonly dropBodyMs: number;
+  /** How long {@link Transport.release} and {@link Transport.close} wait for requests under way, in ms. Default 5,000. */
+  readonly closeMs: number;
+  /** Size of a reply's head at most, in bytes. Default 16,384, as in node:http. */
+  readonly maxHeaderBytes: number;
+  /**
+   * What to send as `host`: that of the `endpoint` (default), the name of the `service`, or a fixed text. A `host` header
+   * of the call itself wins.
+   */
+  readonly host: 'endpoint' | 'service' | (string & {});
+  /** Options of `tls.connect` for https endpoints: `ca`, `cert`, `key`, `servername` and so on. Default null. */
+  readonly tls: ConnectionOptions | null;
+}
+
+/** The defaults of {@link createTransport}. */
+export const transportDefaults: Readonly<TransportOptions> = Object.freeze({
+  connections: 128,
+  connectTimeoutMs: 3_000,
+  keepAliveMs: 4_000,
+  unusedMs: 60_000,
+  unreadBodyMs: 30_000,
+  dropBodyMs: 1_000,
+  closeMs: 5_000,
+  maxHeaderBytes: 16_384,
+  host: 'endpoint',
+  tls: null,
+});
+
+const rules: Checks<TransportOptions> = {
+  connections: checks.integer(1),
+  connectTimeoutMs: checks.ms(1),
+  keepAliveMs: checks.ms(1),
+  unusedMs: checks.ms(1),
+  unreadBodyMs: checks.ms(1),
+  dropBodyMs: checks.ms(0),
+  closeMs: checks.ms(0),
+  maxHeaderBytes: checks.integer(1),
+  host: check('endpoint, service, or what to send as host', (v) => typeof v === 'string' && /^[\w.:[\]-]+$/.test(v)),
+  tls: checks.orNull(checks.object('options of tls.connect')),
+};
+
+/** What a transport holds at this moment. */
+export interface TransportStats {
+  readonly origins: readonly {
+    readonly origin: string;
+    /** Requests that are not over, those that wait for a connection included. */
+    readonly inFlight: number;
+    /** Open connections. */
+    readonly connected: number;
+  }[];
+}
+
+/** Sends calls, and owns the connections for it. */
+export interface Transport {
+  /**
+   * Sends a call to `call.endpoint`. Rejects with a `TransportError`, with the reason of the call's scope, or with a
+   * `ConfigError` for a call that cannot be sent anywhere.
+   */
+  readonly handler: Handler;
+  /** The endpoint is gone for good: its connections close as soon as their requests are over. */
+  release(endpoint: Endpoint): void;
+  /** Refuses new calls, waits up to `graceMs` (default `closeMs`) for those under way, cuts the rest, closes everything. */
+  close(graceMs?: number): Promise<void>;
+  stats(): TransportStats;
+}
+
+/**
+ * Makes a transport. It opens nothing before the first call.
+ * @throws ConfigError if an option is wrong
+ */
+export function createTransport(options?: Partial<TransportOptions>): Transport {
+  const settings = resolveOptions('transport', options, transportDefaults, rules);
+  const pools = new Pools(settings);
+  let closing: Promise<void> | null = null;
+  const handler: Handler = function transport(call) {
+    const { endpoint, path, scope } = call;
+    if (endpoint === null || closing !== null || !isOriginForm(path)) return refuse(call);
+    if (scope.canceled) return Promise.reject(scope.reason);
+    return new Attempt(call, endpoint, pools.at(endpoint.origin, call.runtime.clock), settings).send();
+  };
+  return {
+    handler,
+    release: (endpoint) => pools.release(endpoint.origin, settings.closeMs),
+    close: (graceMs = settings.closeMs) => (closing ??= pools.close(graceMs)),
+    stats: () => ({
+      origins: [...pools].map(({ origin, inFlight, connected }) => ({ origin, inFlight, connected })),
+    }),
+  };
+}
+
+/**
+ * Whether `path` is a path, and cannot be taken for anything else: `//host` and `/\host` name another authority to
+ * whoever resolves them again.
+ */
+function isOriginForm(path: string): boolean {
+  const second = path.charCodeAt(1);
+  return path.charCodeAt(0) === 0x2f && second !== 0x2f && second !== 0x5c;
+}
+
+function refuse(call: Call): Promise<Reply> {
+  const { endpoint, service, path } = call;
+  if (!isOriginForm(path)) {
+    const problem = { name: 'path', value: path, expected: "a path that begins with one '/'" };
+    return Promise.reject(new ConfigError([problem], service));
+  }
+  if (endpoint === null) {
+    return Promise.reject(new ConfigError([{ name: 'endpoint', expected: 'a balancer above the transport' }], service));
+  }
+  const message = 'the client has been closed';
+  return Promise.reject(new TransportError({ phase: 'closed', sent: 'no', service, endpoint: endpoint.id, message }));
+}
