@@ -23,7 +23,14 @@ describe('callTo', () => {
     const clock = new VirtualClock({ startMs: 5 });
     const endpoint = createEndpoint('http://a:1');
     const call = callTo('ledger', { clock, endpoint, attempt: 2, method: 'POST', path: '/x', body: 'b' });
-    expect([call.service, call.method, call.path, call.body, call.attempt, call.at]).toEqual(['ledger', 'POST', '/x', 'b', 2, 5]);
+    expect([call.service, call.method, call.path, call.body, call.attempt, call.at]).toEqual([
+      'ledger',
+      'POST',
+      '/x',
+      'b',
+      2,
+      5,
+    ]);
     expect(call.endpoint).toBe(endpoint);
     const runtime = { clock };
     const scope = new Scope(clock);

@@ -3,6 +3,18 @@ export * from './call-to.js';
 export * from './leaks.js';
 export * from './prng.js';
 export * from './scripted.js';
-export { type FailStep, type FailStepOptions, type HangStep, type Piece, type ReplyStep, type ReplyStepOptions, type Step } from './steps.js';
-export { fail, hang, refuse, reply, reset } from './steps.js';
+export {
+  type FailStep,
+  type FailStepOptions,
+  fail,
+  type HangStep,
+  hang,
+  type Piece,
+  type ReplyStep,
+  type ReplyStepOptions,
+  refuse,
+  reply,
+  reset,
+  type Step,
+} from './steps.js';
 export * from './virtual-clock.js';

@@ -29,7 +29,8 @@ export function checkLeaks(where: LeakCheck): void {
 
 function timerLeaks(clock: VirtualClock | undefined): string[] {
   return (clock?.armed ?? []).map(
-    (timer) => `an armed ${timer.background ? 'background ' : ''}timer (${timer.constructor.name}, due at ${timer.due} ms)`,
+    (timer) =>
+      `an armed ${timer.background ? 'background ' : ''}timer (${timer.constructor.name}, due at ${timer.due} ms)`,
   );
 }
 

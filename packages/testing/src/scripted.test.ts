@@ -6,9 +6,9 @@ import {
   type BodySink,
   CanceledError,
   createEndpoint,
+  type Reply,
   readBytes,
   readText,
-  type Reply,
   Scope,
   TimeoutError,
   TransportError,
@@ -87,7 +87,11 @@ describe('failures', () => {
     const error = async (backend: ReturnType<typeof scripted>): Promise<TransportError> =>
       (await backend(callTo('s', { endpoint })).catch((e) => e)) as TransportError;
     const refused = await error(scripted(refuse()));
-    expect([refused.phase, refused.sent, (refused.cause as { code: string }).code]).toEqual(['connect', 'no', 'ECONNREFUSED']);
+    expect([refused.phase, refused.sent, (refused.cause as { code: string }).code]).toEqual([
+      'connect',
+      'no',
+      'ECONNREFUSED',
+    ]);
     expect([refused.service, refused.endpoint]).toEqual(['s', 'http://a:1']);
     const cut = await error(scripted(reset()));
     expect([cut.phase, cut.sent, (cut.cause as { code: string }).code]).toEqual(['wait', 'maybe', 'ECONNRESET']);

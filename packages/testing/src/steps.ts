@@ -101,7 +101,12 @@ export function hang(): HangStep {
 }
 
 /** @internal The error that the real transport would make. */
-export function transportError(call: Call, phase: TransportError['phase'], code: string, cause?: unknown): TransportError {
+export function transportError(
+  call: Call,
+  phase: TransportError['phase'],
+  code: string,
+  cause?: unknown,
+): TransportError {
   return new TransportError({
     phase,
     sent: phase === 'connect' ? 'no' : 'maybe',

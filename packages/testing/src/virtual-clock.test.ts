@@ -23,9 +23,12 @@ describe('VirtualClock', () => {
   });
 
   it('fires by due time, then by arming, each at its own time, whatever was disarmed or re-armed before', async () => {
-    const delays = fc.array(fc.record({ at: fc.integer({ min: 0, max: 20 }), fate: fc.constantFrom('keep', 'drop', 'move') }), {
-      maxLength: 200,
-    });
+    const delays = fc.array(
+      fc.record({ at: fc.integer({ min: 0, max: 20 }), fate: fc.constantFrom('keep', 'drop', 'move') }),
+      {
+        maxLength: 200,
+      },
+    );
     await fc.assert(
       fc.asyncProperty(delays, async (plan) => {
         const clock = new VirtualClock();
