@@ -44,7 +44,11 @@ function normalOrigin(origin: string): string {
   const plain = url !== null && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
   if (url === null || !plain || url.pathname !== '/' || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new ConfigError([
-      { name: 'endpoint', value: origin, expected: 'an origin such as http://10.0.0.5:8080, without path or credentials' },
+      {
+        name: 'endpoint',
+        value: origin,
+        expected: 'an origin such as http://10.0.0.5:8080, without path or credentials',
+      },
     ]);
   }
   return url.origin;

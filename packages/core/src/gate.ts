@@ -3,7 +3,7 @@
  * differ only in their arithmetic; this is the shape they share.
  */
 import type { Call } from './call.js';
-import { RejectedError } from './errors.js';
+import type { RejectedError } from './errors.js';
 import type { Middleware } from './middleware.js';
 import { Outcome } from './outcome.js';
 import type { Reply } from './reply.js';

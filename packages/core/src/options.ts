@@ -42,7 +42,8 @@ export const checks = {
     check(`one of ${words.join(', ')}`, (v) => words.includes(v as T)),
   listOf: <T>(each: Check<T>): Check<readonly T[]> =>
     check(`a list, each ${each.expected}`, (v) => Array.isArray(v) && v.every((item) => each.test(item))),
-  object: (what = 'an object'): Check<object> => check(what, (v) => typeof v === 'object' && v !== null && !Array.isArray(v)),
+  object: (what = 'an object'): Check<object> =>
+    check(what, (v) => typeof v === 'object' && v !== null && !Array.isArray(v)),
   any: (): Check<unknown> => check('anything', () => true),
   /** Also allows null. */
   orNull: <T>(each: Check<T>): Check<T | null> => check(`${each.expected}, or null`, (v) => v === null || each.test(v)),
@@ -84,7 +85,11 @@ export function optionProblems<T extends object>(owner: string, given: unknown, 
   const known = Object.keys(rules);
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(rules, name)) {
-      problems.push({ name: `${owner}.${name}`, expected: `one of ${known.join(', ')}`, didYouMean: closest(name, known) });
+      problems.push({
+        name: `${owner}.${name}`,
+        expected: `one of ${known.join(', ')}`,
+        didYouMean: closest(name, known),
+      });
     } else if (value !== undefined) {
       const rule = (rules as Record<string, Check>)[name] as Check;
       if (!rule.test(value)) problems.push({ name: `${owner}.${name}`, value, expected: rule.expected });

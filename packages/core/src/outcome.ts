@@ -1,6 +1,7 @@
 /** @module How a call went, as told to whoever let it in. */
-import type { Reply } from './reply.js';
+
 import { errorCode, type TimeoutError } from './errors.js';
+import type { Reply } from './reply.js';
 
 /** How a call went: a reply, or an error if there is none. */
 export class Outcome {
