@@ -1,2 +1,11 @@
-/** @module @fairlead/policies */
-export {};
+/** @module Policies: what is done about calls that fail, take too long, or are too many. */
+export * from './backoff.js';
+export * from './breaker.js';
+export * from './deadline.js';
+export * from './fallback.js';
+export * from './keyed-buckets.js';
+export * from './race.js';
+export * from './retry.js';
+export * from './retry-budget.js';
+export * from './timeout.js';
+export * from './token-bucket.js';
