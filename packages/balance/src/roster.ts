@@ -1,0 +1,109 @@
+/**
+ * @module Who should get work now. Worked out anew when health or membership has changed or a pause is over, and kept
+ * until then, so that a pick allocates nothing. A list that was given out is never changed: a picker may remember what it
+ * worked out about it.
+ */
+import type { Tried } from '@fairlead/core';
+import type { HealthOptions } from './endpoint-health.js';
+import type { Node } from './node.js';
+
+const nobody: readonly Node[] = Object.freeze([]);
+
+/** The nodes of a cluster, sorted by whether they should get work. */
+export class Roster {
+  /** Everybody whom discovery knows. */
+  members: readonly Node[] = nobody;
+  /** The latest time that anybody asked with; calls do not come in the order in which they began. */
+  now: number = Number.NEGATIVE_INFINITY;
+  readonly #options: HealthOptions;
+  #available: readonly Node[] = nobody;
+  /** The available ones of the best priority. */
+  #preferred: readonly Node[] = nobody;
+  /** Ejected ones whose time is up: each may be tried by one request. */
+  #probes: Node[] = [];
+  #ejected = 0;
+  #resting = 0;
+  #stale = false;
+  /** Monotonic ms at which the next pause is over. */
+  #wakeAt: number = Number.POSITIVE_INFINITY;
+
+  constructor(options: HealthOptions) {
+    this.#options = options;
+  }
+
+  /** What was worked out holds no longer. */
+  changed(): void {
+    this.#stale = true;
+  }
+
+  /**
+   * Those to pick from at monotonic time `now`: healthy, not resting, and of the lowest priority value that has any such
+   * (RFC 2782). Empty if there is none.
+   */
+  preferred(now: number): readonly Node[] {
+    if (now > this.now) this.now = now;
+    if (this.#stale || this.now >= this.#wakeAt) this.#refresh(this.now);
+    return this.#preferred;
+  }
+
+  /** An ejected node that it is time to try with one request; null if there is none. Call {@link preferred} before. */
+  takeProbe(): Node | null {
+    return this.#probes.length === 0 ? null : (this.#probes.pop() as Node);
+  }
+
+  /**
+   * Those to pick from for a call that was sent to `tried` before: available, not tried, of the best priority that has
+   * any such. Looks at everybody and allocates; only retries need it.
+   */
+  untried(tried: Tried): readonly Node[] {
+    return bestOf(this.#available.filter((node) => !tried.has(node.endpoint)));
+  }
+
+  /** Whether one more may be ejected: never the last available one, and not more than the option allows. */
+  mayEject(now: number): boolean {
+    this.preferred(now);
+    return this.#available.length > 1 && this.#ejected < this.#limit();
+  }
+
+  /**
+   * Whether one more may rest. Those who rest share the limit with the ejected; otherwise a service that answers 429
+   * everywhere would herd all traffic onto whoever has not said so yet.
+   */
+  mayRest(now: number): boolean {
+    this.preferred(now);
+    return this.#available.length > 1 && this.#ejected + this.#resting < this.#limit();
+  }
+
+  #limit(): number {
+    const ratio = this.#options.maxEjectedRatio;
+    return ratio === 0 ? 0 : Math.max(1, Math.floor(this.members.length * ratio));
+  }
+
+  #refresh(now: number): void {
+    const available: Node[] = [];
+    const due: Node[] = [];
+    this.#ejected = this.#resting = 0;
+    this.#wakeAt = Number.POSITIVE_INFINITY;
+    this.#stale = false;
+    for (const node of this.members) {
+      const { state, until } = node.health;
+      if (state !== 'healthy') this.#ejected++;
+      if (now < until) {
+        if (state === 'healthy') this.#resting++;
+        if (until < this.#wakeAt) this.#wakeAt = until;
+      } else (state === 'healthy' ? available : due).push(node);
+    }
+    this.#available = available;
+    this.#preferred = bestOf(available);
+    // Whoever would get no work when healthy need not be tried either.
+    const best = this.#preferred[0]?.endpoint.priority ?? Number.POSITIVE_INFINITY;
+    this.#probes = due.filter((node) => node.endpoint.priority <= best);
+  }
+}
+
+/** Those of the lowest priority value. */
+function bestOf(nodes: readonly Node[]): readonly Node[] {
+  let best = Number.POSITIVE_INFINITY;
+  for (const node of nodes) best = Math.min(best, node.endpoint.priority);
+  return nodes.filter((node) => node.endpoint.priority === best);
+}

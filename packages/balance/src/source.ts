@@ -1,0 +1,110 @@
+/** @module Where the endpoints of a service come from, written as text. */
+import { ConfigError, type ConfigProblem, closest, type Resolver } from '@fairlead/core';
+import { dns } from './dns.js';
+import { fixed } from './fixed.js';
+
+/** Makes a resolver from a source such as `kubernetes://payments.prod:http`. @throws ConfigError if it is malformed */
+export type SourceScheme = (source: string) => Resolver;
+
+/** Schemes by name, without `://`. */
+export type SourceSchemes = Readonly<Record<string, SourceScheme>>;
+
+/** What {@link resolverOf} can be told. */
+export interface SourceOptions {
+  /** The option or variable that is read, for messages. Default `source`. */
+  readonly name?: string;
+  /** Schemes beyond `http`, `https` and those of DNS. */
+  readonly schemes?: SourceSchemes;
+}
+
+const builtIn: SourceSchemes = Object.freeze({
+  dns: (source) => addresses(source, 'http'),
+  'dns+http': (source) => addresses(source, 'http'),
+  'dns+https': (source) => addresses(source, 'https'),
+  'dns+srv': (source) => dns({ host: hostAndPort(source, false).host, type: 'srv', protocol: protocolOf(source) }),
+});
+
+/**
+ * Makes the resolver that a source describes:
+ * - `http://10.0.0.5:8080`, or several such with commas between them or as a list: these and no others
+ * - `dns://payments.prod.svc.cluster.local:8080`, `dns+http://…`, `dns+https://…`: every address of that name
+ * - `dns+srv://_http._tcp.payments.prod.svc.cluster.local`: the targets of its SRV records, with https if the name begins
+ *   with `_https.`
+ * - whatever `schemes` adds
+ * @throws ConfigError that lists everything that is wrong, with the known schemes
+ */
+export function resolverOf(source: string | readonly string[], options: SourceOptions = {}): Resolver {
+  const { name = 'source', schemes = {} } = options;
+  const known: SourceSchemes = { ...builtIn, ...schemes };
+  const entries = entriesOf(source);
+  if (entries.length === 0) throw wrong([{ name, value: source, expected: `a source: ${formsOf(known)}` }]);
+  const problems = entries.flatMap((entry) => problemsOf(entry, name, known, entries.length));
+  if (problems.length > 0) throw wrong(problems);
+  const first = entries[0] as string;
+  const scheme = known[schemeOf(first) as string];
+  try {
+    return scheme === undefined ? fixed(entries) : scheme(first);
+  } catch (error) {
+    // The value says what is meant; the name has to say where it stands.
+    if (error instanceof ConfigError)
+      throw wrong(error.problems.map((problem) => ({ ...problem, name: `${name}: ${problem.name}` })));
+    throw error;
+  }
+}
+
+function wrong(problems: readonly ConfigProblem[]): ConfigError {
+  return new ConfigError(problems, 'where the endpoints come from');
+}
+
+function entriesOf(source: unknown): string[] {
+  const list: unknown[] = Array.isArray(source) ? source : [source];
+  return list
+    .flatMap((entry) => String(entry ?? '').split(','))
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+}
+
+function schemeOf(entry: string): string | null {
+  return /^([a-z][a-z0-9+.-]*):\/\//i.exec(entry)?.[1]?.toLowerCase() ?? null;
+}
+
+function formsOf(known: SourceSchemes): string {
+  return ['http', 'https', ...Object.keys(known)].map((scheme) => `${scheme}://`).join(', ');
+}
+
+function problemsOf(entry: string, name: string, known: SourceSchemes, count: number): ConfigProblem[] {
+  const scheme = schemeOf(entry);
+  if (scheme === null) {
+    return [{ name, value: entry, expected: `a source: ${formsOf(known)}`, didYouMean: `http://${entry}` }];
+  }
+  if (scheme === 'http' || scheme === 'https') return [];
+  if (!Object.hasOwn(known, scheme)) {
+    const meant = closest(scheme, ['http', 'https', ...Object.keys(known)]);
+    const didYouMean = meant === null ? null : entry.replace(/^[^:]+/, meant);
+    return [{ name, value: entry, expected: `a source: ${formsOf(known)}`, didYouMean }];
+  }
+  return count === 1
+    ? []
+    : [{ name, value: entry, expected: 'to stand alone: only http:// and https:// can be listed' }];
+}
+
+function addresses(source: string, protocol: 'http' | 'https'): Resolver {
+  return dns({ ...hostAndPort(source, true), protocol });
+}
+
+function protocolOf(source: string): 'http' | 'https' {
+  return /:\/\/_https\./i.test(source) ? 'https' : 'http';
+}
+
+/** The part after `://`: a name or an address (IPv6 in brackets), and a port where one may stand. */
+function hostAndPort(source: string, withPort: boolean): { readonly host: string; readonly port?: number } {
+  const match = /:\/\/(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?\/?$/i.exec(source);
+  const host = match?.[1];
+  const port = match?.[2];
+  if (host === undefined || (port !== undefined && !withPort)) {
+    throw new ConfigError([
+      { name: 'source', value: source, expected: withPort ? 'dns://name:port' : 'dns+srv://name' },
+    ]);
+  }
+  return port === undefined ? { host } : { host, port: Number(port) };
+}
