@@ -2,7 +2,7 @@
 import { type Call, type Check, type Clock, checks } from '@fairlead/core';
 import { currentAmbient } from './ambient.js';
 import { idsOf } from './ids.js';
-import type { CallSpan } from './spans.js';
+import type { Otel, OtelContext, OtelSpan, OtelTraceState } from './otel.js';
 import { randomFlag, sampledFlag, type TraceContext, traceContextOf } from './trace-context.js';
 
 /**
@@ -24,6 +24,18 @@ export type NewTraces = 'unsampled' | 'sampled' | 'none';
 export const tracingCheck: Check = checks.oneOf<TracingMode>('auto', 'own', 'off');
 /** Checks an option that is {@link NewTraces}. */
 export const newTracesCheck: Check = checks.oneOf<NewTraces>('unsampled', 'sampled', 'none');
+
+/** The span of a call, as its attempts need it. */
+export interface CallSpan {
+  readonly otel: Otel;
+  readonly span: OtelSpan;
+  /** The context in which it is the active span. */
+  readonly context: OtelContext;
+  /** What the caller or the inbound request said about the trace, if it is the same one. */
+  readonly known: TraceContext | null;
+  /** {@link known}'s state in the form that the SDK hands on. */
+  readonly knownState: OtelTraceState | null;
+}
 
 /** Shared by all attempts of a call. */
 export interface CallTrace {

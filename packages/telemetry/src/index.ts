@@ -1,7 +1,7 @@
 /** @module Trace context, baggage, spans and counters: what a request brings along, and what is told about it. */
 export * from './ambient.js';
 export * from './baggage.js';
-export type { CallTrace, NewTraces, TracingMode } from './call-trace.js';
+export type { CallSpan, CallTrace, NewTraces, TracingMode } from './call-trace.js';
 export * from './counters.js';
 export type { DeadlineHeader } from './deadline-header.js';
 export { exposition, expositionType } from './exposition.js';
@@ -17,6 +17,5 @@ export type {
 } from './metric-families.js';
 export * from './otel.js';
 export * from './propagate.js';
-export type { CallSpan } from './spans.js';
 export * from './trace.js';
 export * from './trace-context.js';

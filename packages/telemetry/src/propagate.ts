@@ -13,6 +13,7 @@ import {
   resolveOptions,
 } from '@fairlead/core';
 import {
+  type CallSpan,
   type CallTrace,
   type NewTraces,
   newTracesCheck,
@@ -22,7 +23,7 @@ import {
 } from './call-trace.js';
 import { type DeadlineHeader, deadlineHeadersCheck, expiryOf, formatDeadline } from './deadline-header.js';
 import { idsOf } from './ids.js';
-import { type CallSpan, contextOf, endWith, startAttemptSpan } from './spans.js';
+import { contextOf, endWith, startAttemptSpan } from './spans.js';
 import { formatTraceparent, type TraceContext } from './trace-context.js';
 
 /** Options of {@link propagate}. */

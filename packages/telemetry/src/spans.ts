@@ -5,21 +5,9 @@
 import { type Call, errorCode, type Reply } from '@fairlead/core';
 import { currentAmbient } from './ambient.js';
 import { boundBaggage } from './baggage.js';
-import type { CallTrace } from './call-trace.js';
-import type { Otel, OtelContext, OtelSpan, OtelSpanContext, OtelTraceState } from './otel.js';
+import type { CallSpan, CallTrace } from './call-trace.js';
+import type { Otel, OtelContext, OtelSpan, OtelSpanContext } from './otel.js';
 import { randomFlag, type TraceContext, traceContextOf } from './trace-context.js';
-
-/** The span of a call, as its attempts need it. */
-export interface CallSpan {
-  readonly otel: Otel;
-  readonly span: OtelSpan;
-  /** The context in which it is the active span. */
-  readonly context: OtelContext;
-  /** What the caller or the inbound request said about the trace, if it is the same one. */
-  readonly known: TraceContext | null;
-  /** {@link known}'s state in the form that the SDK hands on. */
-  readonly knownState: OtelTraceState | null;
-}
 
 // `SpanKind` and `SpanStatusCode` of the API.
 const INTERNAL = 0;
