@@ -66,21 +66,30 @@ async function build(pack) {
   copyFileSync(join(root, 'LICENSE'), join(pack.dir, 'LICENSE'));
 }
 
-await withLock('build', async () => {
+const broken = await withLock('build', async () => {
   mkdirSync(stamps, { recursive: true });
   /** @type {Map<string, string>} */
   const done = new Map();
+  /** @type {string[]} */
+  const failed = [];
   for (const pack of packages()) {
     const hash = inputHash(pack, done);
     done.set(pack.name, hash);
     if (!force && isBuilt(pack, hash)) continue;
     const started = performance.now();
     rmSync(join(stamps, pack.id), { force: true });
-    await build(pack);
-    writeFileSync(join(stamps, pack.id), hash);
-    console.log(`built ${pack.name} in ${Math.round(performance.now() - started)} ms`);
+    try {
+      // What stands on a package that failed would only repeat its errors.
+      const below = pack.siblings.filter((name) => failed.includes(name));
+      if (below.length) throw new Error(`${pack.name}: needs ${below.join(', ')}`);
+      await build(pack);
+      writeFileSync(join(stamps, pack.id), hash);
+      console.log(`built ${pack.name} in ${Math.round(performance.now() - started)} ms`);
+    } catch (error) {
+      console.error(`build failed: ${error.message}`);
+      failed.push(pack.name);
+    }
   }
-}).catch((error) => {
-  console.error(`build failed: ${error.message}`);
-  process.exit(1);
+  return failed;
 });
+if (broken.length) process.exit(1);
