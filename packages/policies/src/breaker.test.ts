@@ -193,6 +193,15 @@ describe('breaker', () => {
     expect(subject.snapshot()).toMatchObject({ state: 'open', probeAt: 13_000 });
   });
 
+  it('counts a failure when it is known, not when the call began', async () => {
+    const { admit, tell, pass, subject, clock } = rig();
+    const slow = admit() as Leave;
+    pass('failure', 19);
+    await clock.advance(10_000);
+    tell(slow, 'failure');
+    expect(subject.snapshot()).toMatchObject({ state: 'closed', calls: 1, failures: 1 });
+  });
+
   it('gives all calls of one generation the same function', () => {
     const { admit } = rig();
     expect(admit()).toBe(admit());

@@ -91,6 +91,24 @@ describe('tokenBucket', () => {
     );
   });
 
+  it('admits whoever waits exactly as long as told, at any time of day', () => {
+    const start = fc.double({ min: 0, max: 1e9, noNaN: true });
+    fc.assert(
+      fc.property(start, fc.double({ min: 0.5, max: 5_000, noNaN: true }), (from, perSecond) => {
+        const bucket = tokenBucket({ perSecond, burst: 3 });
+        let now = from;
+        for (let i = 0; i < 20; i++) now += ask(bucket, now) ?? 0;
+        for (let i = 0; i < 20; i++) {
+          const wait = ask(bucket, now);
+          if (wait === null) continue;
+          expect(wait).toBeGreaterThan(0);
+          now += wait;
+          expect(ask(bucket, now)).toBeNull();
+        }
+      }),
+    );
+  });
+
   it('lists everything that is wrong with its options', () => {
     expect(() => tokenBucket({ perSecond: 0, burst: 0.5, cost: 1 as never })).toThrow('3 problems');
     expect(() => tokenBucket({ perSeconds: 1 } as never)).toThrow(ConfigError);
