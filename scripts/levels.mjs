@@ -1,5 +1,4 @@
 // Checks the rules of .dependency-cruiser.mjs. Usage: npm run levels [-- folder], the folder standing for the root.
-import './typescript-api.mjs';
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -7,6 +6,7 @@ import { root } from './packages.mjs';
 import { assertProjectNode } from './project-node.mjs';
 
 assertProjectNode();
+await import('./typescript-api.mjs');
 const base = resolve(process.argv[2] ?? root);
 const { default: rules } = await import(pathToFileURL(join(root, '.dependency-cruiser.mjs')).href);
 const { cruise } = await import('dependency-cruiser');
