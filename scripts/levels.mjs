@@ -20,6 +20,7 @@ const { output } = await cruise(
   undefined,
   { tsConfig },
 );
+if (typeof output === 'string') throw new Error(output);
 const { violations, totalCruised, totalDependenciesCruised } = output.summary;
 
 // Without a compiler dependency-cruiser skips .ts files and finds nothing wrong: that must not look like success.

@@ -15,7 +15,10 @@ const tasks = {
   start: { build: true, run: ['node', 'scripts/start.mjs'] },
   bench: { build: true, run: ['node', 'scripts/bench.mjs'] },
   lint: { run: ['node', 'node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings'] },
-  typecheck: { run: ['node', 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'] },
+  typecheck: {
+    before: ['node', 'node_modules/typescript/bin/tsc', '-p', 'scripts'],
+    run: ['node', 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'],
+  },
   levels: { run: ['node', 'scripts/levels.mjs'] },
   api: { build: true, run: ['node', 'scripts/api.mjs'] },
   'pack-check': { build: true, run: ['node', 'scripts/pack-check.mjs'] },
@@ -51,8 +54,9 @@ try {
 }
 
 if (tasks[task].build) run('node', ['scripts/build.mjs']);
-const [command, ...rest] = tasks[task].run;
-run(command, [...rest, ...args]);
+const { before, run: command } = tasks[task];
+if (before) run(before[0], before.slice(1));
+run(command[0], [...command.slice(1), ...args]);
 
 /** Runs with the project's Node; a failure ends everything with the same status. */
 function run(command, commandArgs) {
@@ -68,7 +72,7 @@ function run(command, commandArgs) {
 function install() {
   console.log('node_modules is missing or older than package-lock.json: npm ci');
   // npm itself must not run on the Node that it is about to delete and install again.
-  const path = process.env.PATH.split(delimiter).filter((part) => !part.startsWith(join(root, 'node_modules')));
+  const path = (process.env.PATH ?? '').split(delimiter).filter((part) => !part.startsWith(join(root, 'node_modules')));
   const result = spawnSync('npm', ['ci', '--include=dev'], {
     cwd: root,
     env: { ...process.env, PATH: path.join(delimiter) },
