@@ -8,7 +8,7 @@ export interface KeyedBucketsOptions {
   readonly perSecond: number;
   /** Units that each bucket holds; a whole number from 1. Default 100. */
   readonly burst: number;
-  /** Most buckets that are kept. Callers beyond share one more. Default 10 000, which is about 2 MB with short keys. */
+  /** Most buckets that are kept. Callers beyond share one more. Default 10 000, which is about 1.5 MB with short keys. */
   readonly maxKeys: number;
 }
 
