@@ -6,17 +6,13 @@ import {
   compose,
   createEndpoint,
   type Middleware,
-  NoEndpointError,
-  RejectedError,
   readText,
-  type Sent,
-  TimeoutError,
+  type TimeoutError,
   TransportError,
 } from '@fairlead/core';
 import {
   callTo,
   checkLeaks,
-  fail,
   hang,
   recordEvents,
   refuse,
@@ -76,54 +72,6 @@ describe('retry', () => {
     const { go } = rig([reset(), reset(), reply(200)]);
     await go();
     for (const spy of real) expect(spy).not.toHaveBeenCalled();
-  });
-
-  const error = (sent: Sent) => new TransportError({ phase: 'wait', sent });
-  it.each<[string, Error, 'GET and POST' | 'GET' | 'none']>([
-    ['unsent', error('no'), 'GET and POST'],
-    ['no endpoint', new NoEndpointError({ service: 'a', state: 'pending' }), 'GET and POST'],
-    ['refused by the health of an endpoint', new RejectedError({ by: 'health' }), 'GET and POST'],
-    ['maybe sent', error('maybe'), 'GET'],
-    ['attempt timeout', new TimeoutError({ of: 'attempt', ms: 5 }), 'GET'],
-    ['call timeout', new TimeoutError({ of: 'call', ms: 5 }), 'none'],
-    ['canceled', new CanceledError(), 'none'],
-    ['refused by the breaker', new RejectedError({ by: 'breaker' }), 'none'],
-    ['refused by a limit', new RejectedError({ by: 'limit' }), 'none'],
-    ['misconfigured', new ConfigError([{ name: 'a', expected: 'b' }]), 'none'],
-    ['a bug', new TypeError('fetch failed'), 'none'],
-    ['not even an error', 'text' as never, 'none'],
-  ])('%s: repeats %3$s', async (_what, thrown, which) => {
-    for (const method of ['GET', 'POST']) {
-      const { go, backend } = rig([fail(() => thrown), reply(200)], {}, { method });
-      if (which.split(' ').includes(method)) expect((await go()).status).toBe(200);
-      else await expect(go()).rejects.toBe(thrown);
-      expect(backend.calls.length).toBe(which.split(' ').includes(method) ? 2 : 1);
-    }
-  });
-
-  it.each<[number, Record<string, string>, 'GET and POST' | 'GET' | 'none']>([
-    [200, {}, 'none'],
-    [404, {}, 'none'],
-    [500, {}, 'none'],
-    [501, {}, 'none'],
-    [502, {}, 'GET'],
-    [503, {}, 'GET'],
-    [504, {}, 'GET'],
-    [503, { 'x-fairlead-nack': 'retryable' }, 'GET and POST'],
-    [503, { 'finagle-http-nack': 'true' }, 'GET and POST'],
-    [503, { 'x-envoy-overloaded': 'true' }, 'GET and POST'],
-    [503, { 'x-envoy-local-overloaded': 'true' }, 'GET and POST'],
-    [500, { 'x-fairlead-nack': 'retryable' }, 'none'],
-    [429, {}, 'none'],
-    [429, { 'retry-after': '1' }, 'GET'],
-    [429, { 'retry-after': 'soon' }, 'none'],
-  ])('status %i with %o: repeats %s', async (status, headers, which) => {
-    for (const method of ['GET', 'POST']) {
-      const { go, backend } = rig([reply(status, { headers }), reply(200)], {}, { method });
-      const again = which.split(' ').includes(method);
-      expect((await go()).status).toBe(again ? 200 : status);
-      expect(backend.calls.length).toBe(again ? 2 : 1);
-    }
   });
 
   it('repeats after the statuses it is told, below 429 too', async () => {
