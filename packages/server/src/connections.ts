@@ -1,0 +1,108 @@
+/**
+ * @module The connections of a process's servers. Node can close idle ones, but before version 26 it overlooks those on
+ * which nothing was ever sent, and it takes an answer that is still on its way to a slow reader for idle and cuts it off.
+ */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Server, Socket } from 'node:net';
+
+/** Node publishes every accepted connection here, so those made before a server was known are not missed. */
+const accepted = 'net.server.socket';
+
+type ServedSocket = Socket & { readonly server?: unknown };
+type MaybeHttpServer = Server & { closeIdleConnections?: () => void; closeAllConnections?: () => void };
+
+/** Keeps track of accepted connections until it is stopped. */
+export class Connections {
+  readonly #sockets = new Set<ServedSocket>();
+  /** TLS sockets, which stand in front of an accepted one each. */
+  readonly #secure = new Set<ServedSocket>();
+  readonly #servers = new Set<MaybeHttpServer>();
+  readonly #accepted = (message: unknown): void => keep(this.#sockets, (message as { socket: ServedSocket }).socket);
+  readonly #secured = (socket: ServedSocket): void => keep(this.#secure, socket);
+
+  constructor() {
+    subscribe(accepted, this.#accepted);
+  }
+
+  get servers(): Iterable<Server> {
+    return this.#servers;
+  }
+
+  /** Adds a server; false if it was known already. */
+  add(server: Server): boolean {
+    if (this.#servers.has(server)) return false;
+    this.#servers.add(server);
+    server.on('secureConnection', this.#secured);
+    return true;
+  }
+
+  /**
+   * Stops `server` from listening without closing anything else.
+   * @param closed called when its last connection is gone
+   */
+  stopListening(server: Server, closed: () => void): void {
+    const http = server as MaybeHttpServer;
+    const closeIdle = http.closeIdleConnections;
+    // `close()` would call this, and cut answers that are still being read.
+    if (closeIdle !== undefined) http.closeIdleConnections = () => {};
+    try {
+      server.close(closed);
+    } finally {
+      if (closeIdle !== undefined) http.closeIdleConnections = closeIdle;
+    }
+  }
+
+  /** Closes connections that wait for a request, unless an answer is still being written on one of the same server. */
+  closeIdle(): void {
+    for (const server of this.#servers) {
+      if (!this.#writing(server)) server.closeIdleConnections?.();
+    }
+  }
+
+  /** Closes connections on which nothing has ever been sent. */
+  closeSilent(): void {
+    for (const sockets of [this.#sockets, this.#secure]) {
+      for (const socket of sockets) if (this.#ours(socket) && socket.bytesRead === 0) socket.destroy();
+    }
+  }
+
+  /**
+   * Closes everything.
+   * @returns how many connections that were
+   */
+  closeAll(): number {
+    let count = 0;
+    for (const socket of this.#sockets) {
+      if (!this.#ours(socket)) continue;
+      count++;
+      socket.destroy();
+    }
+    for (const server of this.#servers) server.closeAllConnections?.();
+    return count;
+  }
+
+  /** Lets go of everything. */
+  stop(): void {
+    unsubscribe(accepted, this.#accepted);
+    for (const server of this.#servers) server.off('secureConnection', this.#secured);
+    this.#servers.clear();
+    this.#sockets.clear();
+    this.#secure.clear();
+  }
+
+  #ours(socket: ServedSocket): boolean {
+    return this.#servers.has(socket.server as MaybeHttpServer);
+  }
+
+  #writing(server: Server): boolean {
+    for (const sockets of [this.#sockets, this.#secure]) {
+      for (const socket of sockets) if (socket.server === server && socket.writableLength > 0) return true;
+    }
+    return false;
+  }
+}
+
+function keep(sockets: Set<ServedSocket>, socket: ServedSocket): void {
+  sockets.add(socket);
+  socket.once('close', () => sockets.delete(socket));
+}

@@ -1,0 +1,253 @@
+/**
+ * @module One inbound request: how long it may take, and the answer that its handler is writing. The scope of the request
+ * and the reply to it are one object, because both live exactly as long as the request does.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import {
+  type Call,
+  CanceledError,
+  type Clock,
+  type EndListener,
+  type Reply,
+  type ReplyBody,
+  type ReplyHeaders,
+  Scope,
+} from '@fairlead/core';
+
+/** Runs what stands behind the guard; called with an error, it skips that and reports the error. */
+export type Next = (error?: unknown) => unknown;
+
+/** What an exchange asks of the engine that serves it. */
+export interface ExchangeHost {
+  /** Whether connections are to be given up at their next answer. */
+  readonly draining: boolean;
+  /** Runs the handler, inside whatever ambient context belongs to `call`. */
+  run(call: Call, next: Next): unknown;
+  /** The handler has thrown, or its promise was rejected. */
+  handlerFailed(exchange: Exchange, error: unknown): void;
+}
+
+/** Shared by copies of this package, so that `signalOf` finds what another copy's guard has put there. */
+const current: unique symbol = Symbol.for('fairlead.exchange.v1') as never;
+/** How many requests of a connection are not over yet: more than one only if the client sends ahead. */
+const openRequests: unique symbol = Symbol('fairlead.openRequests');
+
+type Marked = IncomingMessage & { [current]?: Exchange };
+type CountedSocket = Socket & { [openRequests]?: number };
+
+/**
+ * The bytes of the answer go from the handler to the socket and never pass through the layers: a sink that is attached
+ * sees nothing, and cancelling does not stop the handler (cancel the scope for that).
+ */
+const bodyOnTheSocket: ReplyBody = Object.freeze({
+  attach(): void {},
+  pause(): void {},
+  resume(): void {},
+  cancel(): void {},
+});
+
+/** An inbound request between its head and its end. */
+export class Exchange extends Scope implements Reply {
+  /** Monotonic ms at which the head of the answer was written; 0 until then. */
+  at = 0;
+  /** The call as the handler got it, after every layer; null until the handler runs. */
+  call: Call | null = null;
+  /** The exchange of a guard further out that let the same request pass. */
+  readonly outer: Exchange | null;
+  readonly #writeHead: ServerResponse['writeHead'];
+  #answer: Promise<Reply> | null = null;
+  #resolve: ((reply: Reply) => void) | null = null;
+  #reject: ((error: unknown) => void) | null = null;
+  #ended = false;
+  #endError: unknown = null;
+  #listener: EndListener | null = null;
+  #more: EndListener[] | null = null;
+  #onSocketClose: (() => void) | null = null;
+
+  constructor(
+    clock: Clock,
+    readonly request: IncomingMessage,
+    readonly response: ServerResponse,
+    readonly next: Next,
+    readonly host: ExchangeHost,
+  ) {
+    const outer = (request as Marked)[current] ?? null;
+    super(clock, outer);
+    this.outer = outer;
+    // The socket keeps the process alive; a deadline need not.
+    this.background = true;
+    this.#writeHead = response.writeHead;
+    (request as Marked)[current] = this;
+    if (outer !== null) return;
+    response.writeHead = writeHead as ServerResponse['writeHead'];
+    response.on('close', responseClosed);
+    const socket = request.socket as CountedSocket;
+    const open = socket[openRequests] ?? 0;
+    socket[openRequests] = open + 1;
+    if (open > 0) {
+      // Node tells only the response that has its turn when the connection is lost, not those that wait behind it.
+      this.#onSocketClose = () => closeAll(request);
+      socket.once('close', this.#onSocketClose);
+    }
+  }
+
+  get status(): number {
+    return this.response.statusCode;
+  }
+
+  /** Headers set so far; without those that the handler gave to `writeHead` directly. */
+  get headers(): ReplyHeaders {
+    return this.response.getHeaders() as ReplyHeaders;
+  }
+
+  get body(): ReplyBody {
+    return bodyOnTheSocket;
+  }
+
+  get endpoint(): null {
+    return null;
+  }
+
+  /** Whether the handler has been started: from then on the response is its own. */
+  get begun(): boolean {
+    return this.#answer !== null;
+  }
+
+  /** Calls `listener` when the answer has been handed to the socket (null), or when the client went away (why). */
+  onEnd(listener: EndListener): void {
+    if (this.#ended) listener(this.#endError);
+    else if (this.#listener === null) this.#listener = listener;
+    else (this.#more ??= []).push(listener);
+  }
+
+  /**
+   * Runs the handler, once; a layer that calls `next` again gets the same promise again.
+   * @returns the answer, as soon as its head is written; rejected if time is up or the client is gone, in which case the
+   * handler does not run, or if the client goes away before the head.
+   */
+  begin(call: Call): Promise<Reply> {
+    if (this.#answer !== null) return this.#answer;
+    const scope = call.scope;
+    // The clock is read only for a request that has a deadline: the event loop may have been blocked past it.
+    if (scope.canceled || (scope.deadlineAt !== Number.POSITIVE_INFINITY && scope.expired())) return expiry(scope);
+    this.call = call;
+    const answer = new Promise<Reply>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.#answer = answer;
+    let result: unknown;
+    try {
+      result = this.host.run(call, this.next);
+    } catch (error) {
+      this.host.handlerFailed(this, error);
+      return answer;
+    }
+    if (typeof (result as PromiseLike<unknown> | undefined)?.then === 'function') {
+      (result as PromiseLike<unknown>).then(undefined, (error) => this.host.handlerFailed(this, error));
+    }
+    return answer;
+  }
+
+  /** Writes the head, and tells the layers of this guard and of those further out. */
+  writeHead(args: unknown[]): ServerResponse {
+    const first = this.outermost;
+    if (this.host.draining) first.#lastAnswer();
+    const result = (first.#writeHead as (...args: unknown[]) => ServerResponse).apply(this.response, args);
+    for (let each: Exchange | null = this; each !== null; each = each.outer) each.#headWritten();
+    return result;
+  }
+
+  /** The exchange of the first guard that this request met. */
+  get outermost(): Exchange {
+    let first: Exchange = this;
+    while (first.outer !== null) first = first.outer;
+    return first;
+  }
+
+  /** Announces that the connection will be closed after this answer, unless the client already waits for another one. */
+  #lastAnswer(): void {
+    if (this.request.httpVersionMajor > 1 || this.response.headersSent) return;
+    const open = (this.request.socket as CountedSocket)[openRequests] ?? 1;
+    if (open <= 1) this.response.setHeader('Connection', 'close');
+  }
+
+  #headWritten(): void {
+    if (this.at !== 0) return;
+    this.at = this.clock.now();
+    this.#resolve?.(this);
+  }
+
+  /** The request is over, whichever way. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.response.writableFinished) {
+      this.#headWritten();
+    } else {
+      this.#endError = this.canceled ? this.reason : new CanceledError({ message: 'the client went away' });
+      this.cancel(this.#endError);
+      this.#reject?.(this.#endError);
+    }
+    this.close();
+    if (this.outer === null) {
+      const socket = this.request.socket as CountedSocket;
+      socket[openRequests] = (socket[openRequests] ?? 1) - 1;
+      if (this.#onSocketClose !== null) socket.off('close', this.#onSocketClose);
+    }
+    this.#listener?.(this.#endError);
+    if (this.#more !== null) for (const listener of this.#more) listener(this.#endError);
+  }
+}
+
+/** Stands in for `response.writeHead`, which Node also calls for a head that the handler left to it. */
+function writeHead(this: ServerResponse & { req: Marked }, ...args: unknown[]): ServerResponse {
+  return (this.req[current] as Exchange).writeHead(args);
+}
+
+function responseClosed(this: ServerResponse & { req: Marked }): void {
+  closeAll(this.req);
+}
+
+function closeAll(request: Marked): void {
+  for (let each = request[current] ?? null; each !== null; each = each.outer) each.end();
+}
+
+function expiry(scope: Scope): Promise<never> {
+  try {
+    scope.throwIfExpired();
+  } catch (error) {
+    return Promise.reject(error);
+  }
+  return Promise.reject(new CanceledError());
+}
+
+/** The exchange that `call` is a part of. */
+export function exchangeOf(call: Call): Exchange {
+  for (let scope: Scope | null = call.scope; scope !== null; scope = scope.parent) {
+    if (scope instanceof Exchange) return scope;
+  }
+  throw new TypeError(
+    'this call did not come in through a guard, or a layer replaced its scope by one that is no child of it',
+  );
+}
+
+/** The request that `call` stands for. Throws a `TypeError` for a call that did not come in through a guard. */
+export function requestOf(call: Call): IncomingMessage {
+  return exchangeOf(call).request;
+}
+
+/** The call that stands for `request`, as its handler got it; undefined outside of a handler behind a guard. */
+export function callOf(request: IncomingMessage): Call | undefined {
+  return (request as Marked)[current]?.call ?? undefined;
+}
+
+/**
+ * A signal that aborts when the client of `request` goes away or its deadline passes; undefined for a request that no
+ * guard has seen. Made on first use, since it costs as much as all the rest of the guard.
+ */
+export function signalOf(request: IncomingMessage): AbortSignal | undefined {
+  const exchange = (request as Marked)[current];
+  return exchange === undefined ? undefined : (exchange.call?.scope ?? exchange).signal;
+}

@@ -1,0 +1,224 @@
+/**
+ * @module The inbound engine: turns a request of any Node framework into a call, sends it down the layers, and answers
+ * for them if they do not let it through.
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import {
+  Call,
+  type Checks,
+  checks,
+  compose,
+  errorCode,
+  type Handler,
+  isIdempotentMethod,
+  type Middleware,
+  type RejectedBy,
+  type RejectedError,
+  type Runtime,
+  resolveOptions,
+  systemClock,
+  Tried,
+} from '@fairlead/core';
+import type { Drain } from './drain.js';
+import { Exchange, type ExchangeHost, exchangeOf, type Next } from './exchange.js';
+import { type ExpressMiddleware, guardExpress } from './express.js';
+import { headerPairs } from './header-pairs.js';
+import type { Health } from './health.js';
+import { readTimeoutMs } from './inbound-deadline.js';
+import { guardNode, type NodeListener } from './node.js';
+import { type LimitRefusal, refusalKind, refusalStatus, refuse } from './refusal.js';
+import { sendReply } from './send-reply.js';
+
+/** Runs `work` in the ambient context of `call`, so that outbound calls made inside find it. */
+export type RunInContext = <T>(call: Call, work: () => T) => T;
+
+/** Is told of errors that no client is told of. Must not throw. */
+export type InboundErrorListener = (error: unknown, request: IncomingMessage) => void;
+
+/** Options of {@link createGuard}. */
+export interface GuardOptions {
+  /** Name of this service, in calls and events. Default `inbound`. */
+  readonly service: string;
+  /** What a request passes on its way to the handler, in this order. Default none. */
+  readonly layers: readonly Middleware[];
+  /** Puts the handler into the ambient context of its call. Default: there is none. */
+  readonly run: RunInContext;
+  /** Gives up connections while it drains; servers are made known to it on their first request. Default none. */
+  readonly drain: Drain | null;
+  /** Paths that are answered before anything else and count towards nothing. Default none. */
+  readonly health: Health | null;
+  /** Time, chance and events. Default: the real clock, and no listener. */
+  readonly runtime: Runtime;
+  /**
+   * Gets errors of layers and of node:http handlers, which their clients see as a bare 500. Express has its own way of
+   * error handling, which is used there. Default: prints them to stderr.
+   */
+  readonly onError: InboundErrorListener;
+  /**
+   * The longest deadline of a request in ms, whatever its caller asks for, and also without being asked. Default null:
+   * callers may ask for any, and a request without a timeout header has none.
+   */
+  readonly maxTimeoutMs: number | null;
+}
+
+/** Defaults of {@link GuardOptions}. */
+export const guardDefaults: GuardOptions = Object.freeze({
+  service: 'inbound',
+  layers: Object.freeze([]),
+  run: (_call, work) => work(),
+  drain: null,
+  health: null,
+  runtime: Object.freeze({ clock: systemClock }),
+  onError: (error) => console.error(error),
+  maxTimeoutMs: null,
+} satisfies GuardOptions);
+
+const rules: Checks<GuardOptions> = {
+  service: checks.text(),
+  layers: checks.listOf(checks.fn()),
+  run: checks.fn(),
+  drain: checks.orNull(checks.object('a drain made by createDrain')),
+  health: checks.orNull(checks.object('health routes made by healthRoutes')),
+  runtime: checks.object(),
+  onError: checks.fn(),
+  maxTimeoutMs: checks.orNull(checks.ms(1)),
+};
+
+/** Guards a server, under any framework that is built on Node's requests and responses. */
+export interface Guard {
+  /** Wraps a listener of node:http, node:https or node:http2. */
+  node(listener: NodeListener): NodeListener;
+  /** A middleware for express or connect. It has to be the first one. */
+  express(): ExpressMiddleware;
+  /**
+   * What adapters are made of: takes a request through the layers, then calls `next`. An error of a layer that no client
+   * should see is passed to `next`, which has to answer it.
+   */
+  serve(request: IncomingMessage, response: ServerResponse, next: Next): void;
+  /** Answers for a handler that has failed: 500 if it has not begun to answer; what it has begun is cut off. */
+  fail(request: IncomingMessage, response: ServerResponse, error: unknown): void;
+}
+
+class InboundEngine implements Guard, ExchangeHost {
+  readonly #options: GuardOptions;
+  readonly #stack: Handler;
+  readonly #drain: Drain | null;
+  readonly #maxTimeoutMs: number;
+  /** The server of the last request, so that the drain is not asked about it again and again. */
+  #server: unknown = null;
+
+  constructor(options: GuardOptions) {
+    this.#options = options;
+    this.#drain = options.drain;
+    this.#maxTimeoutMs = options.maxTimeoutMs ?? Number.POSITIVE_INFINITY;
+    this.#stack = compose(options.layers, (call) => exchangeOf(call).begin(call));
+  }
+
+  node(listener: NodeListener): NodeListener {
+    return guardNode(this, listener);
+  }
+
+  express(): ExpressMiddleware {
+    return guardExpress(this);
+  }
+
+  get draining(): boolean {
+    return this.#drain?.draining ?? false;
+  }
+
+  serve(request: IncomingMessage, response: ServerResponse, next: Next): void {
+    const { service, runtime, health } = this.#options;
+    const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
+    if (this.#drain !== null) this.#meet((request.socket as { server?: unknown }).server);
+    if (health?.answer(path, request, response, this.draining)) return;
+    const clock = runtime.clock;
+    const at = clock.now();
+    const exchange = new Exchange(clock, request, response, next, this);
+    const headers = headerPairs(request.rawHeaders);
+    const timeoutMs = Math.min(readTimeoutMs(headers), this.#maxTimeoutMs);
+    if (timeoutMs !== Number.POSITIVE_INFINITY) exchange.expireAt(at + timeoutMs, 'call', timeoutMs);
+    const method = request.method ?? 'GET';
+    // biome-ignore format: one line per thing would be longer than the function
+    const call = new Call(
+      service, method, path, headers, null, exchange, runtime, isIdempotentMethod(method), 1, null, at, new Tried(), null, noAttributes,
+    );
+    let answer: ReturnType<Handler>;
+    try {
+      answer = this.#stack(call);
+    } catch (error) {
+      answer = Promise.reject(error);
+    }
+    answer.then(
+      (reply) => {
+        if (reply === exchange || exchange.begun || response.headersSent) return;
+        exchange.onEnd((error) => {
+          if (error !== null) reply.body.cancel(error);
+        });
+        sendReply(response, reply);
+      },
+      (error: unknown) => this.#layerFailed(exchange, error),
+    );
+  }
+
+  run(call: Call, next: Next): unknown {
+    return this.#options.run(call, next);
+  }
+
+  handlerFailed(exchange: Exchange, error: unknown): void {
+    this.fail(exchange.request, exchange.response, error);
+  }
+
+  fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    this.#options.onError(error, request);
+    if (!response.headersSent) refuse(response, 'failed', error, this.#options.runtime.clock);
+    else if (!response.writableEnded) response.destroy();
+  }
+
+  #layerFailed(exchange: Exchange, error: unknown): void {
+    const { request, response } = exchange;
+    const gone = response.destroyed || request.socket.destroyed;
+    if (gone && errorCode(error) === 'ERR_CANCELED') return;
+    if (exchange.begun || gone || response.headersSent) {
+      // The response belongs to a handler that does not expect somebody else to answer.
+      this.#options.onError(error, request);
+      return;
+    }
+    const kind = refusalKind(error);
+    if (kind === 'failed') {
+      exchange.next(error ?? new Error('a layer was rejected without a reason'));
+      return;
+    }
+    this.#tell(exchange, error, refusalStatus[kind]);
+    refuse(response, kind, error, this.#options.runtime.clock);
+  }
+
+  #tell(exchange: Exchange, error: unknown, status: number): void {
+    const { service, runtime } = this.#options;
+    if (status === refusalStatus.late) {
+      runtime.on?.({
+        type: 'deadline.exceeded',
+        service,
+        lateMs: Math.max(0, runtime.clock.now() - exchange.deadlineAt),
+      });
+      return;
+    }
+    const by: RejectedBy = (error as RejectedError).by;
+    runtime.on?.({ type: 'request.refused', service, by, status, key: (error as LimitRefusal).key ?? null });
+  }
+
+  #meet(server: unknown): void {
+    if (server === this.#server || server === undefined) return;
+    this.#server = server;
+    this.#drain?.add(server as Server);
+  }
+}
+
+const noAttributes = Object.freeze(Object.create(null)) as Readonly<Record<string | symbol, unknown>>;
+
+/**
+ * Makes a guard.
+ * @throws ConfigError if an option is unknown or wrong
+ */
+export function createGuard(options?: Partial<GuardOptions>): Guard {
+  return new InboundEngine(resolveOptions('guard', options, guardDefaults, rules));
+}

@@ -1,0 +1,95 @@
+/**
+ * @module What a request that does not reach its handler is told: problem details (RFC 9457) with the types that the
+ * RateLimit headers draft registers, and when to come back. Nothing of the inside is in it.
+ */
+import type { ServerResponse } from 'node:http';
+import { type Clock, errorCode, type RejectedError } from '@fairlead/core';
+
+/** Says that a refused request was not processed, so it is safe to send it elsewhere, whatever its method. */
+export const nackHeader = 'x-fairlead-nack';
+
+/** A refusal by a rate limit, which knows the name of the policy and whom it has refused. */
+export type LimitRefusal = RejectedError & { readonly policy?: string; readonly key?: string };
+
+/** Why the handler did not run, as far as the client is concerned. */
+export type RefusalKind = 'limit' | 'capacity' | 'late' | 'failed';
+
+/** What `error` means to the client: a limit of its own, a shortage of ours, its time was up, or our own failure. */
+export function refusalKind(error: unknown): RefusalKind {
+  switch (errorCode(error)) {
+    case 'ERR_REJECTED':
+      return (error as RejectedError).by === 'limit' ? 'limit' : 'capacity';
+    case 'ERR_TIMEOUT':
+      return 'late';
+    default:
+      return 'failed';
+  }
+}
+
+const problems = 'https://iana.org/assignments/http-problem-types#';
+const capacityBody = JSON.stringify({
+  type: `${problems}temporary-reduced-capacity`,
+  title: 'Temporarily reduced capacity',
+  status: 503,
+});
+const lateBody = JSON.stringify({ title: 'Deadline exceeded', status: 504 });
+const failedBody = JSON.stringify({ title: 'Internal server error', status: 500 });
+
+/** The status of each kind of refusal. */
+export const refusalStatus: Readonly<Record<RefusalKind, number>> = Object.freeze({
+  limit: 429,
+  capacity: 503,
+  late: 504,
+  failed: 500,
+});
+
+/** Without knowing better, a client is told to stay away for this long, … */
+const CAPACITY_SECONDS = 1;
+/** … and up to this much longer, so that the refused do not all return at once. */
+const JITTER_SECONDS = 2;
+
+/** Answers with a refusal. The head must not have been written yet. */
+export function refuse(response: ServerResponse, kind: RefusalKind, error: unknown, clock: Clock): void {
+  switch (kind) {
+    case 'limit':
+      retryAfter(response, (error as RejectedError).retryAfterMs);
+      send(response, 429, limitBody((error as LimitRefusal).policy));
+      return;
+    case 'capacity': {
+      const known = wholeSeconds((error as RejectedError).retryAfterMs ?? 0);
+      const jitter = Math.floor(clock.random() * (JITTER_SECONDS + 1));
+      response.setHeader('Retry-After', String(Math.max(CAPACITY_SECONDS, known) + jitter));
+      response.setHeader(nackHeader, 'retryable');
+      send(response, 503, capacityBody);
+      return;
+    }
+    case 'late':
+      send(response, 504, lateBody);
+      return;
+    case 'failed':
+      send(response, 500, failedBody);
+  }
+}
+
+/** Exact, not jittered: the bucket says when there is room, and says it differently to each caller. */
+function retryAfter(response: ServerResponse, ms: number | null): void {
+  // A request that costs more than a full bucket will never be allowed, so nothing is said about when.
+  if (ms !== Number.POSITIVE_INFINITY) response.setHeader('Retry-After', String(Math.max(1, wholeSeconds(ms ?? 0))));
+}
+
+/** Whole seconds, rounded up: a client that waits that long is never early. */
+export function wholeSeconds(ms: number): number {
+  return Math.ceil(ms / 1000);
+}
+
+function limitBody(policy: string | undefined): string {
+  const violated = policy === undefined ? {} : { 'violated-policies': [policy] };
+  return JSON.stringify({ type: `${problems}quota-exceeded`, title: 'Quota exceeded', status: 429, ...violated });
+}
+
+function send(response: ServerResponse, status: number, body: string): void {
+  response.statusCode = status;
+  response.setHeader('Content-Type', 'application/problem+json');
+  response.setHeader('Content-Length', String(Buffer.byteLength(body)));
+  response.end(body);
+}

@@ -1,0 +1,171 @@
+/** @module Real servers under each adapter, and clients that say exactly what a test wants to say. */
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import type { CanceledError, EndListener, Middleware, Reply } from '@fairlead/core';
+import express from 'express';
+import type { Guard } from '../src/index.js';
+
+export type AdapterName = 'node' | 'express';
+export const adapters: readonly AdapterName[] = ['node', 'express'];
+
+/** Works under both adapters. */
+export type TestHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
+
+const running = new Set<Server>();
+
+/** Puts `guard` in front of `handler`; returns the listener. */
+export function adapt(adapter: AdapterName, guard: Guard, handler: TestHandler): TestHandler {
+  if (adapter === 'node') return guard.node(handler);
+  const app = express();
+  // Keeps express from printing the errors of the tests.
+  app.set('env', 'test');
+  app.use(guard.express());
+  app.use((req, res) => handler(req, res));
+  return app;
+}
+
+export async function listen(server: Server): Promise<number> {
+  running.add(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+/** Starts a server on a free port. */
+export async function start(
+  adapter: AdapterName,
+  guard: Guard,
+  handler: TestHandler,
+): Promise<{ server: Server; port: number }> {
+  const server = createServer(adapt(adapter, guard, handler));
+  return { server, port: await listen(server) };
+}
+
+/** Stops every server of a test; for `afterEach`. */
+export async function stopServers(): Promise<void> {
+  for (const server of running) {
+    running.delete(server);
+    await new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    });
+  }
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** One request on a connection of its own. */
+export function ask(
+  port: number,
+  options: {
+    method?: string;
+    path?: string;
+    headers?: Record<string, string | string[]>;
+    body?: string;
+    agent?: import('node:http').Agent;
+  } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const { body, ...rest } = options;
+    const outgoing = request({ host: '127.0.0.1', port, agent: false, ...rest }, (incoming) => {
+      const chunks: Buffer[] = [];
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+      incoming.on('error', reject);
+      incoming.on('end', () =>
+        resolve({
+          status: incoming.statusCode ?? 0,
+          headers: incoming.headers,
+          body: Buffer.concat(chunks).toString(),
+        }),
+      );
+    });
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+/** A connection on which anything can be said. */
+export class Wire {
+  received = '';
+  readonly closed: Promise<void>;
+  /** Set if the connection was reset rather than closed. */
+  error: NodeJS.ErrnoException | null = null;
+  readonly socket: Socket;
+  #waiting: (() => void) | null = null;
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on('data', (chunk: Buffer) => {
+      this.received += chunk.toString('latin1');
+      this.#waiting?.();
+    });
+    socket.on('error', (error) => {
+      this.error = error;
+    });
+    this.closed = new Promise((resolve) =>
+      socket.on('close', () => {
+        this.#waiting?.();
+        resolve();
+      }),
+    );
+  }
+
+  static async open(port: number): Promise<Wire> {
+    const socket = connect(port, '127.0.0.1');
+    const wire = new Wire(socket);
+    await new Promise<void>((resolve) => socket.once('connect', resolve));
+    return wire;
+  }
+
+  say(text: string): void {
+    this.socket.write(text);
+  }
+
+  get(path: string, headers = ''): void {
+    this.say(`GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`);
+  }
+
+  /** Waits until what was received holds `text` `times` times; rejected if the connection closes before. */
+  async hears(text: string, times = 1): Promise<string> {
+    while (this.received.split(text).length <= times) {
+      if (this.socket.destroyed) throw new Error(`closed without ${JSON.stringify(text)}; heard ${this.received}`);
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve;
+      });
+    }
+    return this.received;
+  }
+}
+
+/** A promise and its ends. */
+export function gateway<T = void>(): { readonly opened: Promise<T>; open(value: T): void } {
+  const { promise, resolve } = Promise.withResolvers<T>();
+  return { opened: promise, open: resolve };
+}
+
+/** A layer that keeps what passed through it. */
+export function recorder(): { layer: Middleware; replies: Reply[]; errors: unknown[]; ends: Promise<unknown>[] } {
+  const seen = { replies: [] as Reply[], errors: [] as unknown[], ends: [] as Promise<unknown>[] };
+  const layer: Middleware = async (call, next) => {
+    try {
+      const reply = await next(call);
+      seen.replies.push(reply);
+      seen.ends.push(new Promise((resolve) => reply.onEnd(resolve as EndListener)));
+      return reply;
+    } catch (error) {
+      seen.errors.push(error as CanceledError);
+      throw error;
+    }
+  };
+  return { layer, ...seen };
+}
