@@ -15,6 +15,7 @@ import {
 } from '@fairlead/core';
 import { BodyFlow, heldBytes, noHeaders } from './body-flow.js';
 import { withoutHopHeaders } from './hop-headers.js';
+import { ends, openPromise } from './open-promise.js';
 import { hadServed, type OriginPool, type Refusable } from './pools.js';
 import type { Dispatcher } from './undici.js';
 import { isPiecewise, Upload } from './upload.js';
@@ -39,15 +40,7 @@ const OVER = 3;
 /** Thrown out of `onRequestStart`: undici then forgets the request and keeps the connection; `abort` would destroy it. */
 const nobodyWaits: Error = new Error('the call was canceled before it was sent');
 
-type Resolve = (reply: Reply) => void;
-type Reject = (error: unknown) => void;
-let resolveNew: Resolve;
-let rejectNew: Reject;
-/** An executor runs at once, so one shared function can hand out what it is given, without a closure per promise. */
-const take = (resolve: Resolve, reject: Reject): void => {
-  resolveNew = resolve;
-  rejectNew = reject;
-};
+const canceled = (): CanceledError => new CanceledError({ message: 'the body was canceled' });
 
 /** One try, and the reply to it. */
 export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable, Dispatcher.DispatchHandler {
@@ -62,8 +55,8 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
   readonly #call: Call;
   readonly #pool: OriginPool;
   readonly #settings: AttemptSettings;
-  #resolve: Resolve | null = null;
-  #reject: Reject | null = null;
+  #resolve: ((reply: this) => void) | null = null;
+  #reject: ((error: unknown) => void) | null = null;
   #controller: Dispatcher.DispatchController | null = null;
   #upload: Upload | null = null;
   #stage = QUEUED;
@@ -91,9 +84,9 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
 
   /** Sends the call. The promise is settled by the reply's head, a failure or the scope, whichever comes first. */
   send(): Promise<Reply> {
-    const promise = new Promise<Reply>(take);
-    this.#resolve = resolveNew;
-    this.#reject = rejectNew;
+    const promise = openPromise<Reply>();
+    this.#resolve = ends.resolve;
+    this.#reject = ends.reject;
     this.#pool.inFlight++;
     this.#call.scope.watch(this);
     if (this.#stage !== OVER) this.#pool.dispatch(this.#request(), this);
@@ -148,10 +141,10 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     this.at = clock.now();
     // Arming and disarming the wheel costs less than finding out whether this body is one that could stay unread.
     clock.arm(this, this.at + this.#settings.unreadBodyMs);
-    const resolve = this.#resolve as Resolve;
+    const resolve = this.#resolve;
     this.#resolve = null;
     this.#reject = null;
-    resolve(this);
+    resolve?.(this);
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Uint8Array): void {
@@ -239,17 +232,16 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
 
   cancel(reason?: unknown): void {
     if (this.#dropping) return;
-    const error = reason ?? new CanceledError({ message: 'the body was canceled' });
     this.drop();
-    if (this.#stage !== ANSWERED) this.breakOff(error);
-    else if (this.#restIsShort()) this.#dropRest(error);
-    else this.#cut(error);
-  }
-
-  /** A short rest is read and dropped, because a new connection costs more. */
-  #dropRest(error: unknown): void {
+    const open = this.#stage === ANSWERED;
+    if (open && !this.#restIsShort()) {
+      this.#cut(reason ?? canceled());
+      return;
+    }
     this.#dropping = true;
-    this.breakOff(error);
+    if (this.isTaken) this.breakOff(reason ?? canceled());
+    if (!open) return;
+    // A short rest is read and dropped, because a new connection costs more.
     this.paused = false;
     const { clock } = this.#call.runtime;
     clock.arm(this, clock.now() + this.#settings.dropBodyMs);
@@ -264,7 +256,7 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
   }
 
   protected taken(): void {
-    if (this.#dropping) this.breakOff(new CanceledError({ message: 'the body was canceled' }));
+    if (this.#dropping) this.breakOff(canceled());
     else if (this.armed) this.#call.runtime.clock.disarm(this);
   }
 

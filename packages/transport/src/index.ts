@@ -1,4 +1,8 @@
 /** @module Sends calls over undici, and looks like fetch. */
+export { createFetch, type FairleadFetch, type FetchOptions, type Route } from './fetch.js';
+export { fetchHandler } from './fetch-handler.js';
+export { type FetchCallOptions, type FetchInit, fetchCallOptions } from './fetch-init.js';
+export { pathWithin } from './target.js';
 export {
   createTransport,
   type Transport,

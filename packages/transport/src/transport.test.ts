@@ -25,6 +25,7 @@ import {
   expiring,
   gate,
   httpServer,
+  nextTurn,
   rawServer,
   rejection,
   type TestServer,
@@ -189,7 +190,7 @@ describe('a plain exchange', () => {
       socket.setNoDelay(true);
       let i = 0;
       const next = (): void => {
-        if (i < text.length) socket.write(text[i++] as string, () => setImmediate(next));
+        if (i < text.length) socket.write(text[i++] as string, () => void nextTurn().then(next));
       };
       next();
     });
@@ -459,7 +460,10 @@ describe('a stale connection', () => {
     const transport = make({ connections: 1 });
     await readText(await transport.handler(call(server)));
     let opened = 0;
-    const open = (): AsyncIterable<Uint8Array> => (opened++, pieces('abc'));
+    const open = (): AsyncIterable<Uint8Array> => {
+      opened++;
+      return pieces('abc');
+    };
     const reply = await transport.handler(call(server, { method: 'PUT', body: { open, length: 3 } }));
     expect([await readText(reply), opened]).toEqual(['ok', 2]);
   });
@@ -515,7 +519,10 @@ describe('a stale connection', () => {
 
   it('does not take a new connection for a stale one', async () => {
     let n = 0;
-    const server = await raw((socket) => (n++, socket.destroy()));
+    const server = await raw((socket) => {
+      n++;
+      socket.destroy();
+    });
     const error = await rejection(make().handler(call(server)));
     expect([error.staleSocket, n]).toEqual([false, 1]);
   });
@@ -620,7 +627,10 @@ describe('canceling', () => {
         waiting.open();
         return new Promise(() => {});
       },
-      return: () => (returned++, Promise.resolve({ done: true as const, value: undefined })),
+      return: () => {
+        returned++;
+        return Promise.resolve({ done: true as const, value: undefined });
+      },
     };
     const body = { once: { [Symbol.asyncIterator]: () => source } };
     const pending = rejection(make().handler(call(server, { method: 'POST', scope, body })));
@@ -704,7 +714,7 @@ describe('the body', () => {
     let before = -1;
     for (let quiet = 0; quiet < 200; quiet = drained === before ? quiet + 1 : 0) {
       before = drained;
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
     }
     // What is under way is in socket buffers, the kernel's on both sides.
     expect(drained).toBeLessThan(16 * 1024 * 1024);
@@ -957,7 +967,7 @@ describe('options', () => {
     let most = 0;
     const server = await http((_, response) => {
       most = Math.max(most, server.sockets.size);
-      setImmediate(() => response.end('ok'));
+      void nextTurn().then(() => response.end('ok'));
     });
     const transport = make({ connections: 4 });
     const texts = Array.from({ length: 100 }, async () => readText(await transport.handler(call(server))));

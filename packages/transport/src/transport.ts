@@ -14,6 +14,7 @@ import {
 } from '@fairlead/core';
 import { Attempt } from './attempt.js';
 import { Pools } from './pools.js';
+import { isOriginForm } from './target.js';
 
 /** How calls are sent. Everything here is per process and endpoint. */
 export interface TransportOptions {
@@ -123,15 +124,6 @@ export function createTransport(options?: Partial<TransportOptions>): Transport 
       origins: [...pools].map(({ origin, inFlight, connected }) => ({ origin, inFlight, connected })),
     }),
   };
-}
-
-/**
- * Whether `path` is a path, and cannot be taken for anything else: `//host` and `/\host` name another authority to
- * whoever resolves them again.
- */
-function isOriginForm(path: string): boolean {
-  const second = path.charCodeAt(1);
-  return path.charCodeAt(0) === 0x2f && second !== 0x2f && second !== 0x5c;
 }
 
 function refuse(call: Call): Promise<Reply> {

@@ -109,6 +109,7 @@ export async function bodyOf(request: IncomingMessage): Promise<string> {
 }
 
 /** What `promise` rejects with. */
+// biome-ignore lint/suspicious/noExplicitAny: tests look at whatever an error has
 export async function rejection(promise: Promise<unknown>): Promise<any> {
   try {
     await promise;
@@ -128,6 +129,11 @@ export function gate<T = void>(): { promise: Promise<T>; open(value: T): void } 
 export async function until(condition: () => boolean): Promise<void> {
   for (let turns = 0; !condition(); turns++) {
     if (turns > 100_000) throw new Error('never came true');
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
+}
+
+/** One turn of the event loop. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

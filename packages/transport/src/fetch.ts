@@ -1,0 +1,235 @@
+/** @module fetch, with the name of a service for a host. */
+import {
+  type CallInit,
+  closest,
+  createCall,
+  type Handler,
+  isOnce,
+  type Reply,
+  type Runtime,
+  Scope,
+} from '@fairlead/core';
+import { fetchError } from './fetch-error.js';
+import { encodeRequest, type FetchInit, type FetchRequest, fetchCallOptions } from './fetch-init.js';
+import { ends, openPromise } from './open-promise.js';
+import { type Draft, isRedirect, maxRedirects, redirectedDraft } from './redirect.js';
+import { LeanResponse, type ResponseContext } from './response.js';
+import { isOriginForm, parseTarget, type Target, targetOf } from './target.js';
+
+/** Where calls to one host go. */
+export interface Route {
+  /** Logical name of the service. */
+  readonly service: string;
+  /** The service's whole stack. */
+  readonly handler: Handler;
+  readonly runtime: Runtime;
+  /** Told about every call as it begins, before anything is sent. */
+  begin?(scope: Scope): void;
+  /** What the call is part of, if anything: it is canceled with it, and has no more time. */
+  parentScope?(): Scope | null;
+}
+
+/** What {@link createFetch} needs to know. */
+export interface FetchOptions {
+  /** The route of a host (as in `URL.host`: lower case, with a port that is not the default), or null. Asked per call. */
+  route(host: string): Route | null;
+  /** What to do with URLs whose host is no service: usually the built-in fetch. Null, the default, refuses them. */
+  readonly external?: typeof fetch | null;
+  /** Names for "did you mean" in the refusal. */
+  names?(): readonly string[];
+}
+
+/** The shape of fetch. */
+export type FairleadFetch = (input: string | URL | Request, init?: FetchInit) => Promise<Response>;
+
+/**
+ * Makes a fetch. It keeps fetch's promises (`Response`, redirects, decoding, body types, errors) and not those that
+ * concern browsers alone: CORS, referrer, credentials and cache modes are accepted and mean nothing; `integrity` is
+ * refused.
+ *
+ * It rejects with a `TypeError` whose cause is a `FairleadError`, or with the reason of the caller's signal.
+ */
+export function createFetch(options: FetchOptions): FairleadFetch {
+  const external = options.external ?? null;
+  return function fetch(input, init) {
+    try {
+      const request = isRequest(input) ? input : null;
+      const target = parseTarget(request === null ? String(input) : request.url);
+      const route = target === null ? null : options.route(target.host);
+      if (target === null || route === null) {
+        if (external !== null) return external(input, init as RequestInit);
+        throw unknownHost(target, options);
+      }
+      checkPath(target, route);
+      const wanted = encodeRequest(request, init, route.runtime.clock);
+      if (wanted.signal?.aborted === true) return Promise.reject(wanted.signal.reason);
+      return new FetchRun(options, route, wanted).begin(target);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
+}
+
+function isRequest(input: unknown): input is Request {
+  return typeof input === 'object' && input !== null && 'method' in input && 'url' in input;
+}
+
+function checkPath({ path }: Target, { service }: Route): void {
+  if (!isOriginForm(path)) throw new TypeError(`${path} is not a path within ${service}: it must begin with one '/'`);
+}
+
+function unknownHost(target: Target | null, options: FetchOptions): TypeError {
+  if (target === null) return new TypeError('only http and https URLs lead to a service');
+  const hint = closest(target.host, options.names?.() ?? []);
+  const meant = hint === null ? '' : `; did you mean ${hint}?`;
+  return new TypeError(`${target.host} is not a service of this client${meant}`);
+}
+
+/** One fetch from call to end of body, redirects included. It is the scope of its calls, which saves an object and a watcher. */
+class FetchRun extends Scope implements ResponseContext {
+  href = '';
+  readonly #options: FetchOptions;
+  readonly #signal: AbortSignal | null;
+  readonly #wanted: FetchRequest;
+  #route: Route;
+  #draft: Draft;
+  #redirects = 0;
+  #resolve!: (response: Response) => void;
+  #reject!: (error: unknown) => void;
+  #settled = false;
+
+  constructor(options: FetchOptions, route: Route, wanted: FetchRequest) {
+    super(route.runtime.clock, route.parentScope?.() ?? null);
+    this.#options = options;
+    this.#route = route;
+    this.#wanted = wanted;
+    this.#signal = wanted.signal;
+    this.#draft = wanted;
+  }
+
+  get redirected(): boolean {
+    return this.#redirects > 0;
+  }
+
+  explain(error: unknown): unknown {
+    return fetchError(error, 'terminated', this.#signal);
+  }
+
+  begin(target: Target): Promise<Response> {
+    const promise = openPromise<Response>();
+    this.#resolve = ends.resolve;
+    this.#reject = ends.reject;
+    if (this.canceled) this.#fail(this.reason);
+    else {
+      if (this.#signal !== null) this.follow(this.#signal);
+      const ms = this.#wanted.options?.timeoutMs;
+      if (ms !== undefined) this.expireAt(this.clock.now() + ms, 'call', ms);
+      this.#route.begin?.(this);
+      this.#send(target);
+    }
+    return promise;
+  }
+
+  /** Settles the caller's promise at once, even if a layer below does not listen to the scope. */
+  override cancel(reason?: unknown): void {
+    const before = this.canceled;
+    super.cancel(reason);
+    if (this.canceled && !before) this.#fail(this.reason);
+  }
+
+  #send(target: Target): void {
+    this.href = target.href;
+    const { service, handler, runtime } = this.#route;
+    const { method, headers, body } = this.#draft;
+    const { options } = this.#wanted;
+    const call = createCall({
+      service,
+      runtime,
+      method,
+      path: target.path,
+      headers,
+      body,
+      scope: this,
+      idempotent: options?.idempotent,
+      attributes: options === undefined ? undefined : { ...options.attributes, [fetchCallOptions]: options },
+    } as CallInit);
+    handler(call).then(
+      (reply) => this.#replied(reply),
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #replied(reply: Reply): void {
+    if (this.#settled) reply.body.cancel();
+    else if (isRedirect(reply.status) && reply.headers.location !== undefined && this.#wanted.redirect !== 'manual') {
+      this.#follow(reply);
+    } else this.#hand(reply);
+  }
+
+  #hand(reply: Reply): void {
+    this.#settled = true;
+    const response = new LeanResponse(reply, this.#draft.method, this);
+    reply.onEnd(() => this.close());
+    this.#resolve(response as unknown as Response);
+  }
+
+  #follow(reply: Reply): void {
+    reply.body.cancel();
+    try {
+      if (this.#wanted.redirect === 'error') throw new TypeError('unexpected redirect');
+      if (++this.#redirects > maxRedirects) throw new TypeError('redirect count exceeded');
+      const url = this.#location(reply);
+      const target = targetOf(url);
+      if (target === null) throw new TypeError(`a redirect to ${url.protocol} cannot be followed`);
+      const sameOrigin = url.origin === new URL(this.href).origin;
+      this.#draft = redirectedDraft(this.#draft, reply.status, sameOrigin);
+      const route = this.#options.route(target.host);
+      if (route === null) this.#leave(target);
+      else {
+        checkPath(target, route);
+        this.#route = route;
+        this.#send(target);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Where a redirect leads. An endpoint that names itself by its own address means the service that it belongs to. */
+  #location(reply: Reply): URL {
+    const url = new URL(String(reply.headers.location), this.href);
+    if (url.origin !== reply.endpoint?.origin) return url;
+    return new URL(url.pathname + url.search, this.href);
+  }
+
+  /** A redirect out of the mesh. The scope still holds until the head arrives; after it, the caller's own signal does. */
+  #leave(target: Target): void {
+    const external = this.#options.external ?? null;
+    if (external === null) throw unknownHost(target, this.#options);
+    const { method, headers, body } = this.#draft;
+    const pairs: [string, string][] = [];
+    for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i] as string, headers[i + 1] as string]);
+    const sent = body !== null && typeof body === 'object' && 'open' in body ? ReadableStream.from(body.open()) : body;
+    const signal = this.#signal === null ? this.signal : AbortSignal.any([this.signal, this.#signal]);
+    const init = { method, headers: pairs, body: sent, signal, duplex: 'half' };
+    external(target.href, init as RequestInit).then(
+      (response) => {
+        if (this.#settled) return;
+        this.#settled = true;
+        this.close();
+        this.#resolve(response);
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #fail(error: unknown): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    const { body } = this.#draft;
+    // Nobody will ever read it; a stream should know.
+    if (body !== null && isOnce(body) && body.started !== true) void body.once[Symbol.asyncIterator]().return?.();
+    this.#reject(fetchError(error, 'fetch failed', this.#signal));
+    this.close();
+  }
+}
