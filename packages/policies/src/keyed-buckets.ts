@@ -34,6 +34,10 @@ export interface BucketVerdict {
 
 /** Buckets by key. */
 export interface KeyedBuckets {
+  /** What each key is granted per second in the long run. */
+  readonly perSecond: number;
+  /** What each key can have at once after a rest. */
+  readonly burst: number;
   /**
    * Takes `cost` units (default 1; what is not a number from 0 counts as 1) out of the bucket of `key`, if they are there.
    * Constant time.
@@ -54,8 +58,9 @@ interface Bucket {
 const LOOKS = 8;
 
 class Buckets implements KeyedBuckets {
+  readonly perSecond: number;
+  readonly burst: number;
   readonly #gcra: Gcra;
-  readonly #burst: number;
   readonly #maxKeys: number;
   readonly #byKey = new Map<string, Bucket>();
   readonly #ring: Bucket[] = [];
@@ -65,7 +70,8 @@ class Buckets implements KeyedBuckets {
 
   constructor(options: Readonly<KeyedBucketsOptions>) {
     this.#gcra = new Gcra(options.perSecond, options.burst);
-    this.#burst = options.burst;
+    this.perSecond = options.perSecond;
+    this.burst = options.burst;
     this.#maxKeys = options.maxKeys;
     this.#verdict.limit = options.burst;
   }
@@ -85,10 +91,10 @@ class Buckets implements KeyedBuckets {
     const verdict = this.#verdict;
     const fullAt = Math.max(bucket.fullAt, now);
     verdict.allowed = waitMs === 0;
-    verdict.retryAfterMs = units > this.#burst ? Number.POSITIVE_INFINITY : waitMs;
+    verdict.retryAfterMs = units > this.burst ? Number.POSITIVE_INFINITY : waitMs;
     verdict.remaining = gcra.remaining(fullAt, now);
-    verdict.resetMs = Math.max(0, fullAt - now - (this.#burst - verdict.remaining - 1) * gcra.stepMs);
-    if (verdict.remaining >= this.#burst) verdict.resetMs = 0;
+    verdict.resetMs = Math.max(0, fullAt - now - (this.burst - verdict.remaining - 1) * gcra.stepMs);
+    if (verdict.remaining >= this.burst) verdict.resetMs = 0;
     return verdict;
   }
 
