@@ -87,17 +87,18 @@ export class Roster {
     this.#stale = false;
     for (const node of this.members) {
       const { state, until } = node.health;
-      if (state !== 'healthy') this.#ejected++;
       if (now < until) {
         if (state === 'healthy') this.#resting++;
+        else this.#ejected++;
         if (until < this.#wakeAt) this.#wakeAt = until;
       } else (state === 'healthy' ? available : due).push(node);
     }
     this.#available = available;
     this.#preferred = bestOf(available);
-    // Whoever would get no work when healthy need not be tried either.
+    // Whoever would get no work when healthy need not be tried either, nor does it stand in for one that would.
     const best = this.#preferred[0]?.endpoint.priority ?? Number.POSITIVE_INFINITY;
     this.#probes = due.filter((node) => node.endpoint.priority <= best);
+    this.#ejected += this.#probes.length;
   }
 }
 
