@@ -31,8 +31,7 @@ export class Scope extends Timer implements ScopeWatcher {
   #nextSibling: Scope | null = null;
   #prevSibling: Scope | null = null;
   #controller: AbortController | null = null;
-  #signal: AbortSignal | null = null;
-  #onAbort: (() => void) | null = null;
+  #followed: AbortSignal[] | null = null;
 
   /** Makes a root; use {@link child} for the rest. */
   constructor(clock: Clock, parent: Scope | null = null) {
@@ -62,11 +61,11 @@ export class Scope extends Timer implements ScopeWatcher {
 
   /**
    * Cancels this scope at monotonic time `at` with a {@link TimeoutError} that says `of` and `ms`. A later time than the
-   * scope already has is ignored, since the earlier one wins anyway.
+   * scope already has is ignored, since the earlier one wins anyway; it stays so if that is taken back.
    */
   expireAt(at: number, of: TimeoutOf, ms: number): void {
-    if (this.canceled || this.#closed || at >= this.deadlineAt) return;
-    this.deadlineAt = at;
+    if (this.canceled || this.#closed || !(at < this.deadlineAt)) return;
+    this.#setDeadline(at);
     this.#of = of;
     this.#ms = ms;
     this.clock.arm(this, at);
@@ -75,7 +74,15 @@ export class Scope extends Timer implements ScopeWatcher {
   /** Takes this scope's own timeout back; a parent's still holds. */
   dropTimeout(): void {
     this.clock.disarm(this);
-    this.deadlineAt = this.parent === null ? Number.POSITIVE_INFINITY : this.parent.deadlineAt;
+    this.#setDeadline(this.parent === null ? Number.POSITIVE_INFINITY : this.parent.deadlineAt);
+  }
+
+  #setDeadline(at: number): void {
+    this.deadlineAt = at;
+    // Children that were there before: each has the earlier of its own deadline and this one.
+    for (let child = this.#firstChild; child !== null; child = child.#nextSibling) {
+      child.#setDeadline(child.armed ? Math.min(child.due, at) : at);
+    }
   }
 
   /** @internal */
@@ -105,11 +112,12 @@ export class Scope extends Timer implements ScopeWatcher {
       if (this.#firstChild === child) this.#unlinkChild(child);
     }
     const watcher = this.#watcher;
-    const more = this.#more;
     this.#watcher = null;
-    this.#more = null;
     watcher?.onCancel(reason);
+    // Left in place while they are told: one of them may unwatch another.
+    const more = this.#more;
     if (more !== null) for (const each of more) each.onCancel(reason);
+    this.#more = null;
     this.#controller?.abort(reason);
   }
 
@@ -152,16 +160,24 @@ export class Scope extends Timer implements ScopeWatcher {
     else this.#more?.delete(watcher);
   }
 
-  /** Cancels this scope with a {@link CanceledError} when `signal` aborts. The listener goes with {@link close}. */
+  /**
+   * Cancels this scope with a {@link CanceledError} when `signal` aborts; at once if it already has. The listener goes
+   * with {@link close}.
+   */
   follow(signal: AbortSignal): void {
     if (this.canceled || this.#closed) return;
     if (signal.aborted) {
       this.cancel(new CanceledError({ cause: signal.reason }));
       return;
     }
-    this.#signal = signal;
-    this.#onAbort = () => this.cancel(new CanceledError({ cause: signal.reason }));
-    signal.addEventListener('abort', this.#onAbort, { once: true });
+    (this.#followed ??= []).push(signal);
+    // The scope itself is the listener: no closure for each call.
+    signal.addEventListener('abort', this);
+  }
+
+  /** @internal A signal that is followed has aborted. */
+  handleEvent(event: Event): void {
+    this.cancel(new CanceledError({ cause: (event.target as AbortSignal).reason }));
   }
 
   /** An `AbortSignal` of this scope, made on first use: it costs more than the rest of the stack together. */
@@ -191,10 +207,9 @@ export class Scope extends Timer implements ScopeWatcher {
 
   #detach(): void {
     if (this.parent !== null) this.parent.#unlinkChild(this);
-    if (this.#onAbort !== null) {
-      this.#signal?.removeEventListener('abort', this.#onAbort);
-      this.#signal = null;
-      this.#onAbort = null;
+    if (this.#followed !== null) {
+      for (const signal of this.#followed) signal.removeEventListener('abort', this);
+      this.#followed = null;
     }
   }
 

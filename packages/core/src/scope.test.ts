@@ -1,0 +1,332 @@
+/**
+ * Would catch: a cancellation that misses a child or a watcher, tells one twice or too late; a deadline that is not the
+ * earliest above; a listener, timer or child left behind; a scope that grows dear with many children.
+ */
+import { getEventListeners } from 'node:events';
+import { VirtualClock } from '@fairlead/testing';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { CanceledError, TimeoutError } from './errors.js';
+import { Scope, type ScopeWatcher } from './scope.js';
+
+const clock = new VirtualClock();
+const root = (): Scope => new Scope(clock);
+const watcher = (onCancel: (reason: unknown) => void): ScopeWatcher => ({ onCancel });
+
+describe('cancel', () => {
+  it('reaches everything below, children before their parent, each once, with the same reason', () => {
+    const top = root();
+    const middle = top.child();
+    const leaf = middle.child();
+    const log: string[] = [];
+    const reason = new Error('enough');
+    for (const [name, scope] of Object.entries({ top, middle, leaf })) {
+      scope.watch(watcher((why) => log.push(`${name} ${why === reason}`)));
+    }
+    top.cancel(reason);
+    top.cancel(new Error('again'));
+    middle.cancel();
+    expect(log).toEqual(['leaf true', 'middle true', 'top true']);
+    expect([top.reason, middle.reason, leaf.reason]).toEqual([reason, reason, reason]);
+    expect([top, middle, leaf].some((scope) => scope.busy)).toBe(false);
+  });
+
+  it('leaves what is above and beside alone', () => {
+    const top = root();
+    const [one, two, three] = [top.child(), top.child(), top.child()];
+    two.cancel();
+    expect([top.canceled, one.canceled, three.canceled]).toEqual([false, false, false]);
+    expect(two.reason).toBeInstanceOf(CanceledError);
+    top.cancel();
+    expect([one.canceled, three.canceled]).toEqual([true, true]);
+  });
+
+  it('reaches a child that is made during it, and none that is closed during it', () => {
+    const top = root();
+    const doomed = top.child();
+    const noticed: unknown[] = [];
+    doomed.watch(watcher(() => noticed.push('doomed')));
+    const first = top.child();
+    let born: Scope | null = null;
+    first.watch(
+      watcher(() => {
+        doomed.close();
+        born = top.child();
+      }),
+    );
+    top.cancel('why');
+    expect(noticed).toEqual([]);
+    expect(doomed.canceled).toBe(false);
+    expect(born).toMatchObject({ canceled: true, reason: 'why' });
+  });
+
+  it('tells no watcher that another one has taken back', () => {
+    const scope = root();
+    const log: string[] = [];
+    const third = watcher(() => log.push('third'));
+    scope.watch(watcher(() => log.push('first')));
+    scope.watch(
+      watcher(() => {
+        log.push('second');
+        scope.unwatch(third);
+      }),
+    );
+    scope.watch(third);
+    scope.watch(watcher(() => log.push('fourth')));
+    scope.cancel();
+    expect(log).toEqual(['first', 'second', 'fourth']);
+  });
+
+  it('tells a late watcher at once, and a child that comes late is canceled from birth', () => {
+    const scope = root();
+    scope.cancel('why');
+    const seen: unknown[] = [];
+    scope.watch(watcher((reason) => seen.push(reason)));
+    const late = scope.child();
+    expect(seen).toEqual(['why']);
+    expect([late.canceled, late.reason]).toEqual([true, 'why']);
+    expect(() => late.throwIfExpired()).toThrow('why');
+  });
+
+  it('tells nobody who has taken back the watching', () => {
+    const scope = root();
+    const seen: number[] = [];
+    const all = [1, 2, 3].map((n) => watcher(() => seen.push(n)));
+    for (const each of all) scope.watch(each);
+    scope.unwatch(all[0] as ScopeWatcher);
+    scope.unwatch(all[2] as ScopeWatcher);
+    scope.cancel();
+    expect(seen).toEqual([2]);
+  });
+
+  it('reaches exactly what hangs below, in any tree and after any closing', () => {
+    const step = fc.record({ what: fc.constantFrom('child', 'child', 'close', 'cancel'), at: fc.nat(999) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const scopes = [root()];
+        const model: { parent: number; canceled: boolean; closed: boolean; told: number }[] = [
+          { parent: -1, canceled: false, closed: false, told: 0 },
+        ];
+        const cancel = (at: number): void => {
+          const node = model[at] as (typeof model)[0];
+          if (node.canceled || node.closed) return;
+          node.canceled = true;
+          model.forEach((each, i) => {
+            if (each.parent === at) cancel(i);
+          });
+        };
+        const told: number[] = [0];
+        scopes[0]?.watch(watcher(() => (told[0] = (told[0] as number) + 1)));
+        for (const { what, at } of steps) {
+          const index = at % scopes.length;
+          const [scope, node] = [scopes[index] as Scope, model[index] as (typeof model)[0]];
+          if (what === 'child') {
+            const id = scopes.push(scope.child()) - 1;
+            // A child of a closed scope hangs on nothing.
+            model.push({ parent: node.closed ? -1 : index, canceled: node.canceled, closed: false, told: 0 });
+            told[id] = node.canceled ? 1 : 0;
+            if (!node.canceled) scopes[id]?.watch(watcher(() => (told[id] = (told[id] as number) + 1)));
+          } else if (what === 'close') {
+            scope.close();
+            node.closed = true;
+            model.forEach((each) => {
+              if (each.parent === index) each.parent = -1;
+            });
+          } else {
+            scope.cancel();
+            cancel(index);
+          }
+          expect(scopes.map((each) => each.canceled)).toEqual(model.map((each) => each.canceled));
+          expect(told).toEqual(model.map((each) => (each.canceled ? 1 : 0)));
+        }
+      }),
+    );
+  });
+});
+
+describe('time', () => {
+  it('ends the scope with an error that says whose time it was', async () => {
+    const scope = root();
+    const below = scope.child();
+    const start = clock.now();
+    scope.expireAt(start + 50, 'attempt', 50);
+    await clock.advance(49.9);
+    expect([scope.canceled, scope.expired(), Math.round(scope.remainingMs() * 10)]).toEqual([false, false, 1]);
+    await clock.advance(0.1);
+    expect(below.reason).toMatchObject({ of: 'attempt', ms: 50, code: 'ERR_TIMEOUT' });
+    expect([scope.remainingMs(), below.remainingMs(), clock.pending]).toEqual([0, 0, 0]);
+  });
+
+  it('is the earliest of all above, also of what is set later', () => {
+    const top = root();
+    const early = top.child();
+    const leaf = early.child();
+    const start = clock.now();
+    expect([leaf.deadlineAt, leaf.remainingMs()]).toEqual([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]);
+    leaf.expireAt(start + 80, 'attempt', 80);
+    top.expireAt(start + 100, 'call', 100);
+    expect([top, early, leaf, early.child()].map((each) => each.deadlineAt - start)).toEqual([100, 100, 80, 100]);
+    early.expireAt(start + 30, 'call', 30);
+    expect([top, early, leaf].map((each) => each.deadlineAt - start)).toEqual([100, 30, 30]);
+    early.dropTimeout();
+    expect([top, early, leaf].map((each) => each.deadlineAt - start)).toEqual([100, 100, 80]);
+    top.cancel();
+    expect(clock.pending).toBe(0);
+  });
+
+  it('ignores what is later than the deadline it has, and what is no number', async () => {
+    const top = root();
+    const start = clock.now();
+    top.expireAt(start + 10, 'call', 10);
+    const below = top.child();
+    below.expireAt(start + 10, 'attempt', 10);
+    below.expireAt(start + 20, 'attempt', 20);
+    below.expireAt(Number.NaN, 'attempt', 0);
+    expect([below.armed, clock.pending]).toEqual([false, 1]);
+    top.expireAt(start + 5, 'call', 5);
+    expect(clock.pending).toBe(1);
+    await clock.advance(5);
+    expect(below.reason).toMatchObject({ of: 'call', ms: 5 });
+  });
+
+  it('can be taken back, and set again', async () => {
+    const scope = root();
+    scope.expireAt(clock.now() + 10, 'attempt', 10);
+    scope.dropTimeout();
+    scope.dropTimeout();
+    await clock.advance(20);
+    expect([scope.canceled, scope.deadlineAt, clock.pending]).toEqual([false, Number.POSITIVE_INFINITY, 0]);
+    scope.expireAt(clock.now() + 10, 'attempt', 10);
+    await clock.advance(10);
+    expect(scope.canceled).toBe(true);
+    scope.expireAt(clock.now() + 10, 'attempt', 10);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('is noticed although the event loop was blocked: the timeout that came first is the reason', () => {
+    const top = root();
+    const attempt = top.child();
+    const leaf = attempt.child();
+    top.expireAt(clock.now() + 100, 'call', 100);
+    attempt.expireAt(clock.now() + 50, 'attempt', 50);
+    leaf.throwIfExpired();
+    clock.block(200);
+    expect([leaf.canceled, leaf.expired(), leaf.remainingMs()]).toEqual([false, true, 0]);
+    expect(() => leaf.throwIfExpired()).toThrow(TimeoutError);
+    expect([leaf.reason, attempt.reason, top.reason]).toMatchObject([
+      { of: 'attempt' },
+      { of: 'attempt' },
+      { of: 'call' },
+    ]);
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe('follow', () => {
+  const listeners = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length;
+
+  it('cancels when a signal aborts, and lets go of all of them', () => {
+    const [one, two] = [new AbortController(), new AbortController()];
+    const scope = root();
+    scope.follow(one.signal);
+    scope.follow(two.signal);
+    two.abort('gone');
+    expect(scope.reason).toMatchObject({ code: 'ERR_CANCELED', cause: 'gone' });
+    expect([listeners(one.signal), listeners(two.signal)]).toEqual([0, 0]);
+  });
+
+  it.each(['close', 'cancel'] as const)('lets go with %s', (end) => {
+    const [one, two] = [new AbortController(), new AbortController()];
+    const scope = root();
+    scope.follow(one.signal);
+    scope.follow(two.signal);
+    expect([listeners(one.signal), listeners(two.signal)]).toEqual([1, 1]);
+    scope[end]();
+    expect([listeners(one.signal), listeners(two.signal)]).toEqual([0, 0]);
+    one.abort();
+    expect(scope.canceled).toBe(end === 'cancel');
+    scope.follow(two.signal);
+    expect(listeners(two.signal)).toBe(0);
+  });
+
+  it('cancels at once if the signal has aborted already', () => {
+    const scope = root();
+    scope.follow(AbortSignal.abort('before'));
+    expect(scope.reason).toMatchObject({ code: 'ERR_CANCELED', cause: 'before' });
+  });
+});
+
+describe('signal', () => {
+  it('is made when asked for, once, and aborts with the reason', () => {
+    const scope = root();
+    const { signal } = scope;
+    expect([signal.aborted, scope.signal === signal]).toEqual([false, true]);
+    scope.cancel('why');
+    expect([signal.aborted, signal.reason]).toEqual([true, 'why']);
+    const late = root();
+    late.cancel('before');
+    expect([late.signal.aborted, late.signal.reason]).toEqual([true, 'before']);
+  });
+
+  it('does not abort when the work is over', () => {
+    const scope = root();
+    const { signal } = scope;
+    scope.close();
+    scope.cancel();
+    expect([signal.aborted, scope.canceled]).toEqual([false, false]);
+  });
+});
+
+describe('close', () => {
+  it('lets go of everything, and cancels nothing', async () => {
+    const top = root();
+    const scope = top.child();
+    const below = scope.child();
+    scope.expireAt(clock.now() + 10, 'call', 10);
+    scope.watch(watcher(() => expect.fail('told after the end')));
+    scope.close();
+    scope.close();
+    await clock.advance(20);
+    top.cancel();
+    expect([scope.canceled, below.canceled, top.busy, scope.busy, clock.pending]).toEqual([
+      false,
+      false,
+      false,
+      false,
+      0,
+    ]);
+    scope.watch(watcher(() => expect.fail('told after the end')));
+    scope.expireAt(clock.now() + 10, 'call', 10);
+    below.close();
+    expect([scope.busy, clock.pending]).toEqual([false, 0]);
+  });
+
+  it('takes a child off in constant time, wherever it stands', () => {
+    // Quadratic work would be 5 * 10^9 steps here, and the test would time out.
+    const top = root();
+    const children = Array.from({ length: 100_000 }, () => top.child());
+    for (const child of children) child.close();
+    expect(top.busy).toBe(false);
+    for (const child of children.map(() => top.child()).reverse()) child.close();
+    expect(top.busy).toBe(false);
+  });
+
+  it('knows what still hangs on it', () => {
+    const scope = root();
+    expect(scope.busy).toBe(false);
+    const child = scope.child();
+    expect(scope.busy).toBe(true);
+    child.close();
+    const [one, two] = [watcher(() => {}), watcher(() => {})];
+    scope.watch(one);
+    scope.watch(two);
+    scope.unwatch(one);
+    expect(scope.busy).toBe(true);
+    scope.unwatch(two);
+    expect(scope.busy).toBe(false);
+    scope.expireAt(clock.now() + 10, 'call', 10);
+    expect(scope.busy).toBe(true);
+    scope.close();
+    expect(scope.busy).toBe(false);
+  });
+});
