@@ -37,8 +37,16 @@ export function gate(g: Gate): Middleware {
   const host: Middleware = (call, next) => {
     const leave = g.enter(call);
     if (typeof leave !== 'function') return Promise.reject(leave);
-    if (leave === nothingToReport) return next(call);
-    return next(call).then(
+    let pending: Promise<Reply>;
+    try {
+      pending = next(call);
+    } catch (error) {
+      // A handler must not throw. One that does would hold its place in the gate for ever.
+      leave(new Outcome(null, error, elapsed(call)));
+      return Promise.reject(error);
+    }
+    if (leave === nothingToReport) return pending;
+    return pending.then(
       (reply) => {
         if (untilEnd) reply.onEnd((error) => leave(new Outcome(reply, error, elapsed(call))));
         else leave(new Outcome(reply, null, reply.at - call.at));
