@@ -197,7 +197,8 @@ function describeProblem(problem: ConfigProblem): string {
 
 function show(value: unknown): string {
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
-  if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
+  // A number too: JSON has no NaN and no Infinity, and would say null.
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'symbol') return String(value);
   try {
     return JSON.stringify(value) ?? String(value);
   } catch {
