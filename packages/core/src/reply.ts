@@ -3,6 +3,7 @@
  * go from the socket to whoever wants them in one synchronous call, and back-pressure acts on the very next chunk.
  */
 import type { Endpoint } from './endpoint.js';
+import { CanceledError } from './errors.js';
 
 /** Reply headers as parsed: names in lower case, an array where a name came more than once. */
 export type ReplyHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -19,7 +20,10 @@ export interface BodySink {
 
 /** The body of a reply. It flows once, to one sink. */
 export interface ReplyBody {
-  /** Starts the flow. What has already arrived is delivered before this returns, unless the sink pauses. */
+  /**
+   * Starts the flow. What has already arrived is delivered before this returns, unless the sink pauses.
+   * @throws TypeError if there is a sink already
+   */
   attach(sink: BodySink): void;
   /** Asks for no more data until {@link resume}. */
   pause(): void;
@@ -69,6 +73,7 @@ class MemoryReply implements Reply, ReplyBody {
   #sink: BodySink | null = null;
   #paused = false;
   #done = false;
+  #canceled: unknown = undefined;
 
   constructor(
     readonly status: number,
@@ -89,8 +94,10 @@ class MemoryReply implements Reply, ReplyBody {
     listener(null);
   }
   attach(sink: BodySink): void {
+    if (this.#sink !== null) throw new TypeError('the body of a reply flows once, to one sink');
     this.#sink = sink;
-    this.#flow();
+    if (this.#canceled === undefined) this.#flow();
+    else sink.onError(this.#canceled);
   }
   pause(): void {
     this.#paused = true;
@@ -99,9 +106,10 @@ class MemoryReply implements Reply, ReplyBody {
     this.#paused = false;
     this.#flow();
   }
-  cancel(reason?: unknown): void {
+  cancel(reason: unknown = new CanceledError()): void {
     if (this.#done) return;
     this.#done = true;
+    this.#canceled = reason;
     this.#chunk = null;
     this.#sink?.onError(reason);
   }

@@ -62,7 +62,7 @@ export class ScriptedReply extends Timer implements Reply, ReplyBody, ScopeWatch
   }
 
   attach(sink: BodySink): void {
-    if (this.#sink !== null) throw new Error('the body of a reply flows once, to one sink');
+    if (this.#sink !== null) throw new TypeError('the body of a reply flows once, to one sink');
     this.#sink = sink;
     if (!this.#over) this.#flow();
     else if (this.#error === null) sink.onEnd({});
