@@ -59,10 +59,10 @@ export class Connections {
     }
   }
 
-  /** Closes connections on which nothing has ever been sent. */
+  /** Closes connections on which nothing has ever been sent; where servers speak first, that says nothing. */
   closeSilent(): void {
     for (const sockets of [this.#sockets, this.#secure]) {
-      for (const socket of sockets) if (this.#ours(socket) && socket.bytesRead === 0) socket.destroy();
+      for (const socket of sockets) if (this.#awaitsRequest(socket)) socket.destroy();
     }
   }
 
@@ -92,6 +92,11 @@ export class Connections {
 
   #ours(socket: ServedSocket): boolean {
     return this.#servers.has(socket.server as MaybeHttpServer);
+  }
+
+  #awaitsRequest(socket: ServedSocket): boolean {
+    const server = socket.server as MaybeHttpServer;
+    return socket.bytesRead === 0 && this.#servers.has(server) && server.closeIdleConnections !== undefined;
   }
 
   #writing(server: Server): boolean {

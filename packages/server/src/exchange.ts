@@ -3,7 +3,6 @@
  * and the reply to it are one object, because both live exactly as long as the request does.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import {
   type Call,
   CanceledError,
@@ -14,6 +13,7 @@ import {
   type ReplyHeaders,
   Scope,
 } from '@fairlead/core';
+import { aloneInPipeline, enterPipeline, leavePipeline } from './pipeline.js';
 
 /** Runs what stands behind the guard; called with an error, it skips that and reports the error. */
 export type Next = (error?: unknown) => unknown;
@@ -30,11 +30,8 @@ export interface ExchangeHost {
 
 /** Shared by copies of this package, so that `signalOf` finds what another copy's guard has put there. */
 const current: unique symbol = Symbol.for('fairlead.exchange.v1') as never;
-/** How many requests of a connection are not over yet: more than one only if the client sends ahead. */
-const openRequests: unique symbol = Symbol('fairlead.openRequests');
 
 type Marked = IncomingMessage & { [current]?: Exchange };
-type CountedSocket = Socket & { [openRequests]?: number };
 
 /**
  * The bytes of the answer go from the handler to the socket and never pass through the layers: a sink that is attached
@@ -63,7 +60,6 @@ export class Exchange extends Scope implements Reply {
   #endError: unknown = null;
   #listener: EndListener | null = null;
   #more: EndListener[] | null = null;
-  #onSocketClose: (() => void) | null = null;
 
   constructor(
     clock: Clock,
@@ -82,14 +78,7 @@ export class Exchange extends Scope implements Reply {
     if (outer !== null) return;
     response.writeHead = writeHead as ServerResponse['writeHead'];
     response.on('close', responseClosed);
-    const socket = request.socket as CountedSocket;
-    const open = socket[openRequests] ?? 0;
-    socket[openRequests] = open + 1;
-    if (open > 0) {
-      // Node tells only the response that has its turn when the connection is lost, not those that wait behind it.
-      this.#onSocketClose = () => closeAll(request);
-      socket.once('close', this.#onSocketClose);
-    }
+    enterPipeline(request, closeAll);
   }
 
   get status(): number {
@@ -169,8 +158,7 @@ export class Exchange extends Scope implements Reply {
   /** Announces that the connection will be closed after this answer, unless the client already waits for another one. */
   #lastAnswer(): void {
     if (this.request.httpVersionMajor > 1 || this.response.headersSent) return;
-    const open = (this.request.socket as CountedSocket)[openRequests] ?? 1;
-    if (open <= 1) this.response.setHeader('Connection', 'close');
+    if (aloneInPipeline(this.request)) this.response.setHeader('Connection', 'close');
   }
 
   #headWritten(): void {
@@ -191,11 +179,7 @@ export class Exchange extends Scope implements Reply {
       this.#reject?.(this.#endError);
     }
     this.close();
-    if (this.outer === null) {
-      const socket = this.request.socket as CountedSocket;
-      socket[openRequests] = (socket[openRequests] ?? 1) - 1;
-      if (this.#onSocketClose !== null) socket.off('close', this.#onSocketClose);
-    }
+    if (this.outer === null) leavePipeline(this.request);
     this.#listener?.(this.#endError);
     if (this.#more !== null) for (const listener of this.#more) listener(this.#endError);
   }

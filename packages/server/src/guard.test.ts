@@ -323,6 +323,26 @@ describe.each(adapters)('guard under %s', (adapter) => {
     expect(seen).toHaveLength(2);
   });
 
+  it('copes with a client that sends far ahead', async () => {
+    const warnings: Error[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', warned);
+    const { guard } = quiet();
+    const all = gateway();
+    let count = 0;
+    const { port } = await start(adapter, guard, async (_req, res) => {
+      if (++count === 30) all.open();
+      await all.opened;
+      res.end('answer');
+    });
+    const wire = await Wire.open(port);
+    wire.say('GET / HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(30));
+    await wire.hears('answer', 30);
+    wire.socket.destroy();
+    process.off('warning', warned);
+    expect(warnings).toEqual([]);
+  });
+
   it('answers HEAD without a body, refusals too', async () => {
     const layers: Middleware[] = [
       (call, next) => (call.path === '/no' ? Promise.reject(rejected('limit', null, 'no', 1)) : next(call)),

@@ -53,7 +53,7 @@ export async function stopServers(): Promise<void> {
     running.delete(server);
     await new Promise((resolve) => {
       server.close(resolve);
-      server.closeAllConnections();
+      server.closeAllConnections?.();
     });
   }
 }
