@@ -1,2 +1,25 @@
-/** @module fairlead/register */
-export {};
+/**
+ * @module `node --import fairlead/register`, or `--require`: services configured by environment variables alone, for an
+ * application that knows only fetch. Loading it replaces `globalThis.fetch`; hosts that are no service go to the built-in
+ * one, untouched. Does nothing where no service is configured, nor with `FAIRLEAD_DISABLED=true`, nor when loaded twice.
+ *
+ * A configuration that is wrong ends the process before the application starts, with every problem on stderr.
+ */
+import { ConfigError } from '@fairlead/core';
+import { createClient } from './client.js';
+
+const once = Symbol.for('fairlead.registered.v1');
+const process_ = globalThis as { [once]?: boolean };
+
+if (process_[once] !== true) {
+  process_[once] = true;
+  try {
+    // The built-in fetch as it is now: what is put in its place must not call itself.
+    const client = createClient({ otherHosts: globalThis.fetch });
+    if (client.services.length > 0 && !client.disabled) client.installGlobal();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`fairlead/register: ${error.message}\n`);
+    process.exit(1);
+  }
+}

@@ -1,0 +1,93 @@
+/** @module A client: the services that an application calls, and the doors to them. */
+import { ConfigError, type Handler, type Runtime, type Scope, systemClock } from '@fairlead/core';
+import { currentAmbient } from '@fairlead/telemetry';
+import { createFetch, type FairleadFetch, type Route } from '@fairlead/transport';
+import { installGlobal } from './install-global.js';
+import { Service, type ServiceDescription } from './service.js';
+import { type ClientOptions, type Environment, resolveClient } from './settings/index.js';
+
+/** What {@link createClient} takes. */
+export interface ClientInit extends ClientOptions {
+  /** Where variables are read from; false for nowhere. Default `process.env`. */
+  readonly environment?: Environment | false | undefined;
+  /**
+   * What to do with URLs whose host is no service: null (the default) refuses them with a `TypeError` that names the
+   * services; a fetch, such as the built-in one, gets them untouched.
+   */
+  readonly otherHosts?: typeof fetch | null;
+}
+
+/** The services of an application. */
+export interface Client extends AsyncDisposable {
+  /** WHATWG fetch; the host of the URL is the name of a service: `client.fetch('http://payments/charges/42')`. */
+  readonly fetch: FairleadFetch;
+  /** The names of the services. */
+  readonly services: readonly string[];
+  /** Whether `FAIRLEAD_DISABLED` says that `fairlead/register` is to do nothing. */
+  readonly disabled: boolean;
+  /**
+   * The whole stack of a service, for calls made by hand.
+   * @throws ConfigError if there is no such service
+   */
+  handler(service: string): Handler;
+  /** For each service its layers in order, its endpoints, and where each setting came from. */
+  describe(): Readonly<Record<string, ServiceDescription>>;
+  /** Puts {@link Client.fetch} in the place of `globalThis.fetch`. The function returned puts back what was there. */
+  installGlobal(): () => void;
+  /** Refuses new calls, lets those under way finish for a while, and releases everything. */
+  close(): Promise<void>;
+}
+
+/** A client as the other doors of this package need it. @internal */
+export interface OpenClient extends Client {
+  readonly route: (host: string) => Route | null;
+}
+
+/**
+ * Makes a client out of what code and environment say; code wins. Nothing is opened or asked before the first call.
+ * @throws ConfigError that lists everything that is wrong; nothing has been started then
+ */
+export function createClient(init: ClientInit = {}): Client {
+  return createClientOver(null, init);
+}
+
+/** As {@link createClient}, over a transport of somebody else. @internal */
+export function createClientOver(end: Handler | null, init: ClientInit): OpenClient {
+  const { otherHosts = null, environment = process.env, ...options } = init;
+  const { client: settings, services: resolved } = resolveClient(options, environment === false ? {} : environment);
+  const client = settings.values;
+  const runtime: Runtime = { clock: client.clock ?? systemClock, on: client.on ?? undefined };
+  const services = new Map<string, Service>();
+  const routes = new Map<string, Route>();
+  for (const [name, own] of resolved) {
+    const service = new Service(name, own, client, runtime, end);
+    services.set(name, service);
+    routes.set(name.toLowerCase(), { service: name, handler: service.handler, runtime, parentScope });
+  }
+  const route = (host: string): Route | null => routes.get(host) ?? null;
+  const names = [...services.keys()];
+  const fetch = createFetch({ route, external: otherHosts, names: () => names });
+  const close = async (): Promise<void> => {
+    await Promise.all([...services.values()].map((service) => service.close()));
+  };
+  return {
+    fetch,
+    services: names,
+    disabled: client.disabled,
+    route,
+    handler(name) {
+      const service = services.get(name);
+      if (service === undefined) throw new ConfigError([{ name: 'service', value: name, expected: `one of ${names.join(', ')}` }]);
+      return service.handler;
+    },
+    describe: () => Object.fromEntries([...services].map(([name, service]) => [name, service.describe()])),
+    installGlobal: () => installGlobal(fetch as typeof globalThis.fetch),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** An outbound call made inside of an inbound handler ends with it, and has no more time. */
+function parentScope(): Scope | null {
+  return currentAmbient().scope;
+}

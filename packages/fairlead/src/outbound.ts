@@ -1,0 +1,47 @@
+/**
+ * @module The standard outbound stack. Read it from top to bottom: that is the order in which a call travels. What is
+ * switched off is not in it. Why this order: docs/order.md.
+ */
+import { balance, type Cluster, p2c, roundRobin } from '@fairlead/balance';
+import { gate, type Middleware } from '@fairlead/core';
+import { attemptTimeout, breaker, deadline, fallback, retry, retryBudget, tokenBucket } from '@fairlead/policies';
+import { propagate, trace } from '@fairlead/telemetry';
+import { observe, observeAttempt } from './observe.js';
+import type { ClientSettings, ServiceSettings } from './settings/index.js';
+
+/** The layers between a caller of `cluster`'s service and the transport. */
+export function outboundLayers(
+  service: Omit<ServiceSettings, 'from' | 'transport'>,
+  client: Pick<ClientSettings, 'tracing' | 'newTraces' | 'urlQuery'>,
+  cluster: Cluster,
+): Middleware[] {
+  const { tracing, newTraces, urlQuery } = client;
+  const { deadlineHeaders, attemptCount, attempts } = service;
+  const layers: (Middleware | false)[] = [
+    // The span of the call: above everything, so that it lasts as long as the caller waits.
+    tracing !== 'off' && trace({ tracing, newTraces }),
+    // One event per call, with what the caller gets in the end.
+    observe,
+    // Stands in for whatever the layers below give up with, their refusals included.
+    service.fallback.to !== null && fallback({ ...service.fallback, to: service.fallback.to }),
+    // The time of the whole call: waiting, connecting, every attempt, every backoff, the body.
+    service.timeoutMs !== false && deadline({ ms: service.timeoutMs }),
+    ...service.layers.call,
+    // Per call and not per attempt: a quota counts what the caller asked for.
+    service.limit !== false && gate(tokenBucket(service.limit)),
+    // Above the retries: it judges what they could not save, and an open breaker costs none.
+    service.breaker !== false && gate(breaker(service.breaker)),
+    // Everything from here on happens once per attempt. Also without retries, since it is what ends an attempt's share.
+    attempts > 1 && retry({ ...service.retry, attempts, budget: service.budget === false ? null : retryBudget(service.budget) }),
+    // The time of one attempt, up to the head of its reply.
+    service.attemptTimeoutMs !== false && attemptTimeout({ ms: service.attemptTimeoutMs }),
+    // Picks an endpoint that this call was not sent to yet; asks and tells its health.
+    balance({ cluster, picker: service.picker === 'p2c' ? p2c({ cost: service.cost }) : roundRobin() }),
+    ...service.layers.attempt,
+    // Below the pick: each attempt has a span id and a remaining time of its own.
+    propagate({ tracing, newTraces, deadlineHeaders, attemptCount, urlQuery }),
+    // One event per attempt, with its endpoint.
+    observeAttempt,
+  ];
+  return layers.filter((layer) => layer !== false);
+}
