@@ -46,6 +46,7 @@ function utc(year: Part, month: Part, day: Part, hour: Part, minute: Part, secon
   const m = months.indexOf(String(month));
   const [d, h, min, s] = [Number(day), Number(hour), Number(minute), Number(second)];
   if (m < 0 || d < 1 || h > 23 || min > 59 || s > 60) return null;
-  const at = Date.UTC(Number(year), m, d, h, min, s);
-  return new Date(at).getUTCDate() === d || s === 60 ? at : null;
+  // A day that the month does not have is no date. Asked without the time, since a leap second may end the day.
+  if (new Date(Date.UTC(Number(year), m, d)).getUTCDate() !== d) return null;
+  return Date.UTC(Number(year), m, d, h, min, s);
 }
