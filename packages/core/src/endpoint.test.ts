@@ -1,0 +1,40 @@
+/** Would catch: an address that is no origin, or a weight that would upset every picker. */
+import { describe, expect, it } from 'vitest';
+import { createEndpoint } from './endpoint.js';
+import { ConfigError } from './errors.js';
+
+describe('createEndpoint', () => {
+  it('normalizes the origin and fills in the rest, and is never changed', () => {
+    const endpoint = createEndpoint('HTTP://Example.COM:80/');
+    expect(endpoint).toEqual({
+      id: 'http://example.com',
+      origin: 'http://example.com',
+      weight: 1,
+      zone: null,
+      priority: 0,
+      attributes: {},
+    });
+    expect(Object.isFrozen(endpoint)).toBe(true);
+    const rest = { id: 'i', weight: 0.5, zone: 'z', priority: 2, attributes: { a: 1 } };
+    expect(createEndpoint('https://[::1]:8443', rest)).toEqual({ origin: 'https://[::1]:8443', ...rest });
+  });
+
+  it.each([
+    'a:1',
+    '10.0.0.5:8080',
+    '',
+    'http://',
+    'http://a:1/path',
+    'http://a:1?q',
+    'http://a:1#h',
+    'http://user:pw@a:1',
+    'ftp://a',
+    'http://a:99999',
+  ])('refuses %j', (origin) => {
+    expect(() => createEndpoint(origin)).toThrow(ConfigError);
+  });
+
+  it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])('refuses weight %d', (weight) => {
+    expect(() => createEndpoint('http://a:1', { weight })).toThrow(`weight of http://a:1 = ${weight}`);
+  });
+});
