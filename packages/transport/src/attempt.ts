@@ -8,6 +8,7 @@ import {
   CanceledError,
   canSend,
   type Endpoint,
+  headerOf,
   type Reply,
   type ReplyHeaders,
   type ScopeWatcher,
@@ -97,13 +98,13 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     const { method, path, body, service } = this.#call;
     const { host } = this.#settings;
     let headers = withoutHopHeaders(this.#call.headers);
-    if (host !== 'endpoint' && !headers.includes('host')) {
+    if (host !== 'endpoint' && headerOf(headers, 'host') === undefined) {
       headers = [...headers, 'host', host === 'service' ? service : host];
     }
     // undici declares neither read-only lists of headers nor methods beyond its own list, and takes both.
     if (!isPiecewise(body)) return { method, path, headers, body } as never;
     this.#upload = new Upload(body);
-    if (body.length !== undefined && !headers.includes('content-length')) {
+    if (body.length !== undefined && headerOf(headers, 'content-length') === undefined) {
       headers = [...headers, 'content-length', String(body.length)];
     }
     return { method, path, headers, body: this.#upload } as never;

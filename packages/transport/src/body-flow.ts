@@ -120,9 +120,11 @@ export abstract class BodyFlow extends Timer implements ReplyBody {
       this.#delivering = true;
       try {
         this.#deliverHeld(sink, this.#chunks);
-      } finally {
-        this.#delivering = false;
+      } catch (error) {
+        // As undici does with a sink that throws while the body flows.
+        this.cancel(error);
       }
+      this.#delivering = false;
     }
     if (this.paused || this.#told) return;
     if (this.#state === flowing) this.wantMore();

@@ -33,8 +33,10 @@ export function readBody<T>(body: ReplyBody, convert: Convert<T>, context: Expla
   });
 }
 
+const none: Uint8Array[] = [];
+
 class BodyReader implements BodySink {
-  readonly chunks: Uint8Array[] = [];
+  chunks: Uint8Array[] = none;
   size = 0;
   over = false;
   failed = false;
@@ -42,7 +44,9 @@ class BodyReader implements BodySink {
   waiter: (() => void) | null = null;
 
   onData(chunk: Uint8Array): void {
-    this.chunks.push(chunk);
+    // A list of one, as most are, is a third of one that has begun to grow.
+    if (this.chunks === none) this.chunks = [chunk];
+    else this.chunks.push(chunk);
     this.size += chunk.length;
   }
   onEnd(): void {

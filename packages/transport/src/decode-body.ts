@@ -4,7 +4,14 @@
  */
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { type BodySink, type Reply, type ReplyBody, type ReplyHeaders, replyHeader } from '@fairlead/core';
+import {
+  type BodySink,
+  CanceledError,
+  type Reply,
+  type ReplyBody,
+  type ReplyHeaders,
+  replyHeader,
+} from '@fairlead/core';
 
 type Coding = 'gzip' | 'deflate' | 'br' | 'zstd';
 
@@ -82,8 +89,9 @@ class DecodedBody implements ReplyBody, BodySink {
   }
 
   cancel(reason?: unknown): void {
-    this.#source.cancel(reason);
-    this.#fail(reason);
+    const why = reason ?? new CanceledError({ message: 'the body was canceled' });
+    this.#source.cancel(why);
+    this.#fail(why);
   }
 
   onData(chunk: Uint8Array): void {

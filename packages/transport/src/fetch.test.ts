@@ -531,8 +531,32 @@ describe('failures', () => {
         throw bug;
       })('http://payments/'),
     );
-    expect(error === bug || error.cause === bug).toBe(true);
-    expect(scopes.every((scope) => scope.parent === null)).toBe(true);
+    expect([error.message, error.cause]).toEqual(['fetch failed', bug]);
+  });
+
+  it.each([undefined, null, {}, { status: 200 }])('a layer that answers %j', async (nonsense) => {
+    const parent = new Scope(systemClock);
+    const error = await rejection(
+      fetchTo(
+        () => Promise.resolve(nonsense as never),
+        {},
+        { parentScope: () => parent },
+      )('http://payments/', {
+        method: 'HEAD',
+      }),
+    );
+    expect([error.constructor, error.cause instanceof TypeError]).toEqual([TypeError, true]);
+  });
+
+  it('is not a reason to stop: a fetch within a scope lets go of it', async () => {
+    const parent = new Scope(systemClock);
+    const server = await echo();
+    const { busy } = parent as Scope & { busy?: boolean };
+    await (await fetchTo(server, {}, { parentScope: () => parent })('http://payments/')).text();
+    await rejection(
+      fetchTo(() => Promise.reject(new CanceledError()), {}, { parentScope: () => parent })('http://payments/'),
+    );
+    expect((parent as Scope & { busy?: boolean }).busy).toBe(busy);
   });
 });
 

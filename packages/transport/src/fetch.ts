@@ -121,11 +121,15 @@ class FetchRun extends Scope implements ResponseContext {
     this.#reject = ends.reject;
     if (this.canceled) this.#fail(this.reason);
     else {
-      if (this.#signal !== null) this.follow(this.#signal);
-      const ms = this.#wanted.options?.timeoutMs;
-      if (ms !== undefined) this.expireAt(this.clock.now() + ms, 'call', ms);
-      this.#route.begin?.(this);
-      this.#send(target);
+      try {
+        if (this.#signal !== null) this.follow(this.#signal);
+        const ms = this.#wanted.options?.timeoutMs;
+        if (ms !== undefined) this.expireAt(this.clock.now() + ms, 'call', ms);
+        this.#route.begin?.(this);
+        this.#send(target);
+      } catch (error) {
+        this.#fail(error);
+      }
     }
     return promise;
   }
@@ -160,38 +164,39 @@ class FetchRun extends Scope implements ResponseContext {
   }
 
   #replied(reply: Reply): void {
-    if (this.#settled) reply.body.cancel();
-    else if (isRedirect(reply.status) && reply.headers.location !== undefined && this.#wanted.redirect !== 'manual') {
-      this.#follow(reply);
-    } else this.#hand(reply);
+    try {
+      const redirect = isRedirect(reply.status) && this.#wanted.redirect !== 'manual';
+      if (this.#settled) reply.body.cancel();
+      else if (redirect && reply.headers.location !== undefined) this.#follow(reply);
+      else this.#hand(reply);
+    } catch (error) {
+      // Nobody looks at what this function returns to, so whatever a layer made that is no reply must not get there.
+      this.#fail(error);
+    }
   }
 
   #hand(reply: Reply): void {
-    this.#settled = true;
     const response = new LeanResponse(reply, this.#draft.method, this);
     reply.onEnd(() => this.close());
+    this.#settled = true;
     this.#resolve(response as unknown as Response);
   }
 
   #follow(reply: Reply): void {
     reply.body.cancel();
-    try {
-      if (this.#wanted.redirect === 'error') throw new TypeError('unexpected redirect');
-      if (++this.#redirects > maxRedirects) throw new TypeError('redirect count exceeded');
-      const url = this.#location(reply);
-      const target = targetOf(url);
-      if (target === null) throw new TypeError(`a redirect to ${url.protocol} cannot be followed`);
-      const sameOrigin = url.origin === new URL(this.href).origin;
-      this.#draft = redirectedDraft(this.#draft, reply.status, sameOrigin);
-      const route = this.#options.route(target.host);
-      if (route === null) this.#leave(target);
-      else {
-        checkPath(target, route);
-        this.#route = route;
-        this.#send(target);
-      }
-    } catch (error) {
-      this.#fail(error);
+    if (this.#wanted.redirect === 'error') throw new TypeError('unexpected redirect');
+    if (++this.#redirects > maxRedirects) throw new TypeError('redirect count exceeded');
+    const url = this.#location(reply);
+    const target = targetOf(url);
+    if (target === null) throw new TypeError(`a redirect to ${url.protocol} cannot be followed`);
+    const sameOrigin = url.origin === new URL(this.href).origin;
+    this.#draft = redirectedDraft(this.#draft, reply.status, sameOrigin);
+    const route = this.#options.route(target.host);
+    if (route === null) this.#leave(target);
+    else {
+      checkPath(target, route);
+      this.#route = route;
+      this.#send(target);
     }
   }
 

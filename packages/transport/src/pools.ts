@@ -63,7 +63,8 @@ export class OriginPool {
   readonly #connect: Connector;
   readonly #pool: UndiciPool;
   readonly #fresh: Set<UndiciClient> = new Set();
-  #closing: Promise<void> | null = null;
+  #closed: Promise<void> | null = null;
+  #onClosed: (() => void) | null = null;
 
   constructor(origin: string, settings: PoolSettings) {
     this.origin = origin;
@@ -91,21 +92,30 @@ export class OriginPool {
   }
 
   /**
-   * Lets the requests under way finish, for at most `graceMs`, then cuts them off. undici's own close waits forever for
-   * a body that nobody reads.
+   * Lets the requests under way finish and closes what is idle at once. After `graceMs` it cuts off the rest: undici's own
+   * close waits forever for a body that nobody reads. Asked again it takes the earlier end.
    */
   close(graceMs: number, clock: Clock): Promise<void> {
-    this.#closing ??= new Promise((resolve) => {
-      const all = [this.#pool, ...this.#fresh];
-      const deadline = later(clock, graceMs, () => {
-        void Promise.all(all.map((each) => (each.destroyed ? undefined : each.destroy()))).then(() => resolve());
-      });
-      void Promise.all(all.map(closed)).then(() => {
-        clock.disarm(deadline);
-        resolve();
-      });
+    this.#closed ??= new Promise((resolve) => {
+      this.#onClosed = resolve;
+      void this.#drain().then(resolve);
     });
-    return this.#closing;
+    if (Number.isFinite(graceMs)) {
+      const deadline = later(clock, graceMs, () => void this.#cut());
+      void this.#closed.then(() => clock.disarm(deadline));
+    }
+    return this.#closed;
+  }
+
+  async #drain(): Promise<void> {
+    await this.#pool.close();
+    while (this.#fresh.size > 0) await Promise.all([...this.#fresh].map((client) => client.close()));
+  }
+
+  async #cut(): Promise<void> {
+    await Promise.all([this.#pool.destroy(), ...[...this.#fresh].map((client) => client.destroy())]);
+    // Draining does not end by itself if something was queued when the pool was destroyed.
+    this.#onClosed?.();
   }
 
   #clientOptions(): UndiciClient.Options {
@@ -151,16 +161,11 @@ function rememberServed(this: Socket, error: Error): void {
   if (this.bytesRead > 0) afterAnAnswer.add(error);
 }
 
-async function closed(each: UndiciPool | UndiciClient): Promise<void> {
-  // A one-shot client is being closed already; closing it again waits for the same end.
-  if (!each.destroyed) await each.close();
-}
-
 /** The pools of one transport. It is its own sweep timer. */
 export class Pools extends Timer {
   readonly #settings: PoolSettings;
   readonly #byOrigin: Map<string, OriginPool> = new Map();
-  readonly #leaving: Set<Promise<void>> = new Set();
+  readonly #leaving: Set<OriginPool> = new Set();
   #clock: Clock | null = null;
 
   constructor(settings: PoolSettings) {
@@ -186,37 +191,36 @@ export class Pools extends Timer {
   fire(): void {
     const clock = this.#clock as Clock;
     for (const pool of this.#byOrigin.values()) {
-      if (!pool.used && pool.inFlight === 0) void this.#leave(pool, 0, clock);
+      if (!pool.used && pool.inFlight === 0) void this.#leave(pool, Number.POSITIVE_INFINITY);
       pool.used = false;
     }
     if (this.#byOrigin.size > 0) clock.arm(this, clock.now() + this.#settings.unusedMs);
   }
 
-  /** The endpoint is gone: closes its pool as soon as its requests are over, after `graceMs` at the latest. */
-  release(origin: string, graceMs: number): void {
+  /**
+   * The endpoint is gone: closes its idle connections now and each of the others when its request is over. However long
+   * that takes, since an endpoint that is being replaced still finishes what it began.
+   */
+  release(origin: string): void {
     const pool = this.#byOrigin.get(origin);
-    if (pool !== undefined) void this.#leave(pool, graceMs, this.#clock as Clock);
+    if (pool !== undefined) void this.#leave(pool, Number.POSITIVE_INFINITY);
   }
 
-  /** Closes everything. */
+  /** Closes everything, what was released included. */
   async close(graceMs: number): Promise<void> {
-    const clock = this.#clock;
-    if (clock === null) return;
-    clock.disarm(this);
-    for (const pool of this.#byOrigin.values()) void this.#leave(pool, graceMs, clock);
-    await Promise.all(this.#leaving);
+    this.#clock?.disarm(this);
+    const all = [...this.#byOrigin.values(), ...this.#leaving];
+    await Promise.all(all.map((pool) => this.#leave(pool, graceMs)));
   }
 
   [Symbol.iterator](): Iterator<OriginPool> {
     return this.#byOrigin.values();
   }
 
-  #leave(pool: OriginPool, graceMs: number, clock: Clock): Promise<void> {
-    this.#byOrigin.delete(pool.origin);
-    const leaving: Promise<void> = pool.close(graceMs, clock).then(() => {
-      this.#leaving.delete(leaving);
-    });
-    this.#leaving.add(leaving);
-    return leaving;
+  async #leave(pool: OriginPool, graceMs: number): Promise<void> {
+    if (this.#byOrigin.get(pool.origin) === pool) this.#byOrigin.delete(pool.origin);
+    this.#leaving.add(pool);
+    await pool.close(graceMs, this.#clock as Clock);
+    this.#leaving.delete(pool);
   }
 }

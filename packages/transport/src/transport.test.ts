@@ -773,21 +773,61 @@ describe('the body', () => {
     expect(() => reply.body.attach(new Recorder())).toThrow(TypeError);
   });
 
-  it('cuts the connection of a sink that throws, and says so', async () => {
-    const server = await http((_, response) => void response.write('abc'));
-    const reply = await make().handler(call(server));
-    const sink = new Recorder();
-    const bug = new Error('bug');
-    sink.onData = (): void => {
-      throw bug;
-    };
-    const ended = new Promise((resolve) => reply.onEnd(resolve));
-    try {
+  it.each(['arrives', 'is held'])(
+    'cuts the connection of a sink that throws when a piece %s, and tells it',
+    async (when) => {
+      const first = gate();
+      const server = await http((_, response) => {
+        response.writeHead(200, { 'content-length': 1_000_000 }).flushHeaders();
+        void first.promise.then(() => response.write('abc'));
+      });
+      const transport = make();
+      if (when === 'is held') first.open();
+      const reply = await transport.handler(call(server));
+      const sink = new Recorder();
+      const bug = new Error('bug');
+      sink.onData = (): void => {
+        throw bug;
+      };
+      if (when === 'is held') await nextTurn();
       reply.body.attach(sink);
-    } catch {}
-    void ended;
-    reply.body.cancel();
-    await server.quiet();
+      first.open();
+      await sink.over.promise;
+      const { error } = sink as { error: { cause?: unknown } };
+      expect(error === bug || error.cause === bug).toBe(true);
+      await server.quiet();
+    },
+  );
+
+  it('lets the sink of one body resume another', async () => {
+    const server = await http((_, response) => response.end(Buffer.alloc(big)));
+    const transport = make();
+    const [a, b] = await Promise.all([transport.handler(call(server)), transport.handler(call(server))]);
+    const [first, second] = [new Recorder(), new Recorder()];
+    first.onData = (chunk): void => {
+      first.bytes += chunk.length;
+      a.body.pause();
+      b.body.resume();
+    };
+    second.onData = (chunk): void => {
+      second.bytes += chunk.length;
+      b.body.pause();
+      a.body.resume();
+    };
+    first.onEnd = (): void => {
+      first.over.open();
+      b.body.resume();
+      second.onData = (chunk): void => void (second.bytes += chunk.length);
+    };
+    second.onEnd = (): void => {
+      second.over.open();
+      a.body.resume();
+      first.onData = (chunk): void => void (first.bytes += chunk.length);
+    };
+    a.body.attach(first);
+    b.body.attach(second);
+    await Promise.all([first.over.promise, second.over.promise]);
+    expect([first.bytes, second.bytes]).toEqual([big, big]);
   });
 
   it('drops a short rest that nobody wants, and keeps the connection', async () => {
@@ -945,6 +985,26 @@ describe('closing', () => {
     expect(transport.stats().origins).toMatchObject([{ origin: server.origin, inFlight: 0 }]);
   });
 
+  it('does not cut the request of an endpoint that was released, until everything is closed', async () => {
+    const finish = gate();
+    const server = await http((request, response) => {
+      response.write('a');
+      if (request.url === '/slow') void finish.promise.then(() => response.end('b'));
+    });
+    const transport = createTransport({ closeMs: 1 });
+    const slow = await transport.handler(call(server, { path: '/slow' }));
+    const stuck = await transport.handler(call(server, { path: '/stuck' }));
+    const text = readText(slow);
+    const cut = rejection(readText(stuck));
+    transport.release(server.endpoint);
+    // Long after closeMs.
+    await rejection(make().handler(call(await raw(() => {}), { scope: expiring(50) })));
+    finish.open();
+    expect(await text).toBe('ab');
+    await transport.close();
+    expect(await cut).toBeInstanceOf(TransportError);
+  });
+
   it('closes connections that were not used for long', async () => {
     const server = await http((_, response) => response.end('ok'));
     const transport = make({ unusedMs: 15 });
@@ -957,6 +1017,24 @@ describe('closing', () => {
 });
 
 describe('options', () => {
+  it('gives up on a connection that does not come about', async () => {
+    const server = await raw(() => {});
+    const endpoint = { ...server.endpoint, origin: server.origin.replace('http:', 'https:') };
+    const error = await rejection(make({ connectTimeoutMs: 30 }).handler(call(endpoint)));
+    expect([error.phase, error.sent, error.cause.code]).toEqual(['connect', 'no', 'UND_ERR_CONNECT_TIMEOUT']);
+  });
+
+  it('does not keep a connection as long as its server does', async () => {
+    const answer = (head: string) =>
+      raw((socket) => void socket.write(`HTTP/1.1 200 OK\r\n${head}content-length: 0\r\n\r\n`));
+    const [brief, silent] = [await answer('keep-alive: timeout=1\r\n'), await answer('')];
+    const transport = make({ keepAliveMs: 20 });
+    for (const server of [brief, silent]) {
+      await readText(await transport.handler(call(server)));
+      await server.quiet();
+    }
+  });
+
   it('are checked all at once', () => {
     const wrong = { connections: 0, connectTimeoutMs: -1, host: 'a b', conections: 3 };
     expect(() => createTransport(wrong)).toThrow(/4 problems[\s\S]*did you mean connections/);

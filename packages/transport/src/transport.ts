@@ -37,7 +37,7 @@ export interface TransportOptions {
   readonly unreadBodyMs: number;
   /** How long the rest (of 64 KiB at most) of a body that nobody wants may take to be read away, in ms. Default 1,000. */
   readonly dropBodyMs: number;
-  /** How long {@link Transport.release} and {@link Transport.close} wait for requests under way, in ms. Default 5,000. */
+  /** How long {@link Transport.close} waits for requests under way before it cuts them off, in ms. Default 5,000. */
   readonly closeMs: number;
   /** Size of a reply's head at most, in bytes. Default 16,384, as in node:http. */
   readonly maxHeaderBytes: number;
@@ -95,7 +95,7 @@ export interface Transport {
    * `ConfigError` for a call that cannot be sent anywhere.
    */
   readonly handler: Handler;
-  /** The endpoint is gone for good: its connections close as soon as their requests are over. */
+  /** The endpoint is gone: its connections close as soon as their requests are over, however long that takes. */
   release(endpoint: Endpoint): void;
   /** Refuses new calls, waits up to `graceMs` (default `closeMs`) for those under way, cuts the rest, closes everything. */
   close(graceMs?: number): Promise<void>;
@@ -118,7 +118,7 @@ export function createTransport(options?: Partial<TransportOptions>): Transport 
   };
   return {
     handler,
-    release: (endpoint) => pools.release(endpoint.origin, settings.closeMs),
+    release: (endpoint) => pools.release(endpoint.origin),
     close: (graceMs = settings.closeMs) => (closing ??= pools.close(graceMs)),
     stats: () => ({
       origins: [...pools].map(({ origin, inFlight, connected }) => ({ origin, inFlight, connected })),
