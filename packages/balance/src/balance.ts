@@ -40,10 +40,12 @@ const SMALL = 64;
  * @throws ConfigError on unknown or wrong options; NoEndpointError (as a rejection) if there is nobody to send to
  */
 export function balance(options: BalanceOptions): Middleware {
-  const { cluster, picker } = resolveOptions(
+  // Null rather than undefined, which would count as not given.
+  const given = { ...options, cluster: options.cluster ?? null };
+  const { cluster, picker } = resolveOptions<BalanceOptions>(
     'balance',
-    options,
-    { cluster: options.cluster, picker: p2c() },
+    given,
+    { ...given, picker: p2c() },
     balanceChecks,
   );
   const choose = picker as Picker;

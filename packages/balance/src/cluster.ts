@@ -72,18 +72,21 @@ export class Cluster {
 
   /** @throws ConfigError that lists every wrong option */
   constructor(options: ClusterOptions) {
-    const { service, resolver, runtime, onGone } = resolveOptions('cluster', options, options, clusterChecks);
+    // Null rather than undefined, which would count as not given.
+    const { service = null, resolver = null, runtime = null } = options as Partial<ClusterOptions>;
+    const given = { ...options, service, resolver, runtime } as ClusterOptions;
+    const { onGone } = resolveOptions('cluster', given, given, clusterChecks);
     const health = resolveOptions('health', options.health, healthDefaults, healthChecks);
     const latency = resolveOptions('latency', options.latency, latencyDefaults, latencyChecks);
-    this.service = service;
-    this.#resolver = resolver;
-    this.#runtime = runtime;
+    this.service = given.service;
+    this.#resolver = given.resolver;
+    this.#runtime = given.runtime;
     this.#onGone = onGone;
     const roster = new Roster(health);
     this.roster = roster;
     this.#host = {
-      service,
-      runtime,
+      service: given.service,
+      runtime: given.runtime,
       options: health,
       latency,
       typical: new TypicalLatency(),

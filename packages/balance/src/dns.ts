@@ -78,7 +78,9 @@ const dnsChecks: Checks<DnsOptions> = {
  * @throws ConfigError on unknown or wrong options
  */
 export function dns(options: Partial<DnsOptions> & { readonly host: string }): Resolver {
-  const settings = resolveOptions<DnsOptions>('dns', options, { ...dnsDefaults, host: '' }, dnsChecks);
+  // Null rather than undefined, which would count as not given.
+  const given = { ...options, host: options.host ?? null };
+  const settings = resolveOptions<DnsOptions>('dns', given, { ...dnsDefaults, ...given }, dnsChecks);
   const { host, protocol, type } = settings;
   checkServers(settings.servers);
   const port = settings.port ?? (protocol === 'https' ? 443 : 80);

@@ -20,7 +20,7 @@ export function fixed(list: readonly (string | Endpoint)[]): Resolver {
       );
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      problems.push(...error.problems);
+      problems.push(...error.problems.map(shown));
     }
   }
   if (problems.length > 0) throw new ConfigError(problems, 'endpoints');
@@ -31,4 +31,13 @@ export function fixed(list: readonly (string | Endpoint)[]): Resolver {
       tell({ endpoints });
     },
   };
+}
+
+function shown(problem: ConfigProblem): ConfigProblem {
+  return typeof problem.value === 'string' ? { ...problem, value: withoutCredentials(problem.value) } : problem;
+}
+
+/** @internal `source` as it can be shown: what stands before an `@` may be a password. */
+export function withoutCredentials(source: string): string {
+  return source.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/i, '$1***@');
 }

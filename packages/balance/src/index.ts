@@ -10,7 +10,7 @@ export {
   healthDefaults,
   type Ward,
 } from './endpoint-health.js';
-export * from './fixed.js';
+export { fixed } from './fixed.js';
 export { type LatencyOptions, latencyDefaults, type Node, type NodeHost } from './node.js';
 export * from './p2c.js';
 export type { PeakEwma, TypicalLatency } from './peak-ewma.js';

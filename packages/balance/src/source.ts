@@ -1,7 +1,7 @@
 /** @module Where the endpoints of a service come from, written as text. */
 import { ConfigError, type ConfigProblem, closest, type Resolver } from '@fairlead/core';
 import { dns } from './dns.js';
-import { fixed } from './fixed.js';
+import { fixed, withoutCredentials } from './fixed.js';
 
 /** Makes a resolver from a source such as `kubernetes://payments.prod:http`. @throws ConfigError if it is malformed */
 export type SourceScheme = (source: string) => Resolver;
@@ -74,18 +74,17 @@ function formsOf(known: SourceSchemes): string {
 
 function problemsOf(entry: string, name: string, known: SourceSchemes, count: number): ConfigProblem[] {
   const scheme = schemeOf(entry);
+  const value = withoutCredentials(entry);
   if (scheme === null) {
-    return [{ name, value: entry, expected: `a source: ${formsOf(known)}`, didYouMean: `http://${entry}` }];
+    return [{ name, value, expected: `a source: ${formsOf(known)}`, didYouMean: `http://${value}` }];
   }
   if (scheme === 'http' || scheme === 'https') return [];
   if (!Object.hasOwn(known, scheme)) {
     const meant = closest(scheme, ['http', 'https', ...Object.keys(known)]);
-    const didYouMean = meant === null ? null : entry.replace(/^[^:]+/, meant);
-    return [{ name, value: entry, expected: `a source: ${formsOf(known)}`, didYouMean }];
+    const didYouMean = meant === null ? null : value.replace(/^[^:]+/, meant);
+    return [{ name, value, expected: `a source: ${formsOf(known)}`, didYouMean }];
   }
-  return count === 1
-    ? []
-    : [{ name, value: entry, expected: 'to stand alone: only http:// and https:// can be listed' }];
+  return count === 1 ? [] : [{ name, value, expected: 'to stand alone: only http:// and https:// can be listed' }];
 }
 
 function addresses(source: string, protocol: 'http' | 'https'): Resolver {
@@ -103,7 +102,7 @@ function hostAndPort(source: string, withPort: boolean): { readonly host: string
   const port = match?.[2];
   if (host === undefined || (port !== undefined && !withPort)) {
     throw new ConfigError([
-      { name: 'source', value: source, expected: withPort ? 'dns://name:port' : 'dns+srv://name' },
+      { name: 'source', value: withoutCredentials(source), expected: withPort ? 'dns://name:port' : 'dns+srv://name' },
     ]);
   }
   return port === undefined ? { host } : { host, port: Number(port) };

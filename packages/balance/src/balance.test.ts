@@ -1,0 +1,346 @@
+// Catches: load that is counted wrongly or never given back, a retry on the same endpoint, a call refused for health
+// alone, more than one probe, calls lost while discovery is pending, and work on the path of a success that grew.
+import {
+  type Call,
+  CanceledError,
+  compose,
+  createEndpoint,
+  createReply,
+  discard,
+  type FairleadEvent,
+  type Handler,
+  RejectedError,
+  type Resolver,
+  type ResolverUpdate,
+  type Runtime,
+  TimeoutError,
+} from '@fairlead/core';
+import { callTo, checkLeaks, hang, refuse, reply, reset, type Script, scripted, VirtualClock } from '@fairlead/testing';
+import { describe, expect, it } from 'vitest';
+import { balance } from './balance.js';
+import { Cluster } from './cluster.js';
+import type { HealthOptions } from './endpoint-health.js';
+import { fixed } from './fixed.js';
+import type { Node } from './node.js';
+import { roundRobin } from './round-robin.js';
+
+const origins = (count: number): string[] => Array.from({ length: count }, (_, i) => `http://10.0.0.${i + 1}:8080`);
+
+function make(count: number, script: Script, health: Partial<HealthOptions> = {}, picker = roundRobin()) {
+  const clock = new VirtualClock({ seed: 5 });
+  const events: FairleadEvent[] = [];
+  const runtime: Runtime = { clock, on: (event) => events.push(event) };
+  const cluster = new Cluster({ service: 'payments', resolver: fixed(origins(count)), runtime, health });
+  const backend = scripted(script);
+  const handler = compose([balance({ cluster, picker })], backend);
+  const send = (call: Call = callTo('payments', { runtime })) => clock.run(handler(call));
+  return { clock, events, runtime, cluster, backend, handler, send };
+}
+
+const loads = (cluster: Cluster): number[] => cluster.members.map((node) => node.inFlight);
+const nodeAt = (cluster: Cluster, index: number): Node => cluster.members[index] as Node;
+const sentTo = (backend: { calls: readonly Call[] }): (string | undefined)[] =>
+  backend.calls.map((call) => call.endpoint?.id);
+
+describe('balance', () => {
+  it('sends the call to an endpoint and passes the reply through', async () => {
+    const { send, backend, cluster, runtime } = make(2, reply(201, { body: 'made' }));
+    const call = callTo('payments', { runtime, path: '/charges', method: 'POST' });
+    const got = await send(call);
+    const sent = backend.calls[0] as Call;
+    expect(got.status).toBe(201);
+    expect(sent).toMatchObject({ path: '/charges', method: 'POST', endpoint: { id: got.endpoint?.id } });
+    expect(call.tried.size).toBe(1);
+    expect(call.endpoint).toBeNull();
+    expect(loads(cluster).reduce((a, b) => a + b)).toBe(1);
+    discard(got);
+    expect(loads(cluster)).toEqual([0, 0]);
+  });
+
+  it('counts a request until its body has ended, not until its head has come', async () => {
+    const { handler, clock, cluster, runtime, backend } = make(
+      1,
+      reply(200, { afterMs: 10, body: ['a', 'b'], betweenMs: 50 }),
+    );
+    const pending = handler(callTo('payments', { runtime }));
+    expect(loads(cluster)).toEqual([1]);
+    const got = await clock.run(pending);
+    await clock.advance(20);
+    expect(loads(cluster)).toEqual([1]);
+    got.body.attach({ onData() {}, onEnd() {}, onError() {} });
+    await clock.advance(200);
+    expect(loads(cluster)).toEqual([0]);
+    checkLeaks({ clock, backend });
+  });
+
+  it('gives load back when the request fails, is canceled midway, or its body is cut', async () => {
+    const failing = make(1, refuse());
+    await expect(failing.send()).rejects.toMatchObject({ code: 'ERR_TRANSPORT' });
+    expect(loads(failing.cluster)).toEqual([0]);
+
+    const hanging = make(1, hang());
+    const call = callTo('payments', { runtime: hanging.runtime });
+    const pending = hanging.handler(call);
+    expect(loads(hanging.cluster)).toEqual([1]);
+    call.scope.cancel();
+    await expect(pending).rejects.toBeInstanceOf(CanceledError);
+    expect(loads(hanging.cluster)).toEqual([0]);
+    checkLeaks({ clock: hanging.clock, backend: hanging.backend, scopes: [call.scope] });
+
+    const cut = make(1, reply(200, { body: ['a', 'b'], cutAfter: 1 }));
+    const got = await cut.send();
+    got.body.attach({ onData() {}, onEnd() {}, onError() {} });
+    expect(loads(cut.cluster)).toEqual([0]);
+  });
+
+  it('sends each try of a call elsewhere, and only then to the same again', async () => {
+    const { send, backend, runtime } = make(3, reply(500), { maxEjectedRatio: 0 });
+    const call = callTo('payments', { runtime });
+    for (let attempt = 1; attempt <= 5; attempt++) discard(await send(call.with({ attempt })));
+    expect(new Set(sentTo(backend).slice(0, 3)).size).toBe(3);
+    expect(call.tried.size).toBe(3);
+    expect(backend.calls).toHaveLength(5);
+  });
+
+  it('sends a try elsewhere also among many', async () => {
+    const stubborn = { name: 'first', pick: <N>(nodes: readonly N[]): N => nodes[0] as N };
+    const { send, backend, runtime } = make(100, reply(500), { maxEjectedRatio: 0 }, stubborn);
+    const call = callTo('payments', { runtime });
+    for (let attempt = 1; attempt <= 4; attempt++) discard(await send(call.with({ attempt })));
+    expect(new Set(sentTo(backend)).size).toBe(4);
+  });
+
+  it('goes to the next priority for a retry when all of the best were tried', async () => {
+    const clock = new VirtualClock();
+    const resolver = fixed([createEndpoint('http://a'), createEndpoint('http://b', { priority: 1 })]);
+    const cluster = new Cluster({ service: 'payments', resolver, runtime: { clock } });
+    const backend = scripted(reply(503));
+    const handler = compose([balance({ cluster })], backend);
+    const call = callTo('payments', { runtime: { clock } });
+    for (let i = 0; i < 3; i++) discard(await clock.run(handler(call)));
+    expect(sentTo(backend).slice(0, 2)).toEqual(['http://a', 'http://b']);
+  });
+
+  it('avoids a dead endpoint after one refused attempt, tries it once when its time is up, and uses it again', async () => {
+    let dead = true;
+    const { send, backend, cluster, clock, events } = make(3, (call) =>
+      dead && call.endpoint?.id === origins(3)[0] ? refuse() : reply(),
+    );
+    let failed = 0;
+    const burst = async (): Promise<void> => {
+      for (let i = 0; i < 30; i++) await send().then(discard, () => failed++);
+    };
+    await burst();
+    expect(failed).toBe(1);
+    await clock.advance(nodeAt(cluster, 0).health.until);
+    await burst();
+    expect(failed).toBe(2);
+    dead = false;
+    await clock.advance(nodeAt(cluster, 0).health.until - clock.now());
+    await burst();
+    expect(failed).toBe(2);
+    expect(events.map((event) => event.type).slice(1)).toEqual([
+      'endpoint.ejected',
+      'endpoint.ejected',
+      'endpoint.restored',
+    ]);
+    expect(
+      sentTo(backend)
+        .slice(-9)
+        .filter((id) => id === origins(3)[0]),
+    ).toHaveLength(3);
+  });
+
+  it('sends one probe at a time, never a retry, and does not wait for it', async () => {
+    const { send, handler, backend, cluster, clock, runtime } = make(2, (call, n) =>
+      n === 1 ? refuse() : call.endpoint?.id === backend.calls[0]?.endpoint?.id ? hang() : reply(),
+    );
+    await expect(send()).rejects.toThrow();
+    const dead = cluster.members.find((node) => node.health.state === 'ejected') as Node;
+    await clock.advance(dead.health.until);
+    const retry = callTo('payments', { runtime });
+    retry.tried.add((cluster.members.find((node) => node !== dead) as Node).endpoint);
+    discard(await send(retry));
+    const probe = callTo('payments', { runtime });
+    const probing = handler(probe);
+    expect(dead.health.state).toBe('probing');
+    for (let i = 0; i < 10; i++) discard(await send());
+    expect(dead.inFlight).toBe(1);
+    probe.scope.cancel();
+    await expect(probing).rejects.toThrow();
+    expect(dead).toMatchObject({ inFlight: 0, health: { state: 'ejected' } });
+    // The canceled probe said nothing, so the next request may try.
+    void handler(callTo('payments', { runtime })).catch(() => {});
+    expect(dead.health.state).toBe('probing');
+  });
+
+  it('goes on trying when everybody is dead', async () => {
+    const { send, backend, cluster } = make(5, refuse());
+    for (let i = 0; i < 50; i++) await expect(send()).rejects.toMatchObject({ code: 'ERR_TRANSPORT' });
+    expect(backend.calls).toHaveLength(50);
+    expect(cluster.members.filter((node) => node.health.state === 'ejected')).toHaveLength(2);
+  });
+
+  it('uses even those that are ejected when discovery leaves nobody else', async () => {
+    const clock = new VirtualClock();
+    let tell: (update: ResolverUpdate) => void = () => {};
+    const resolver: Resolver = { name: 'told', watch: (given) => void (tell = given) };
+    const cluster = new Cluster({ service: 'payments', resolver, runtime: { clock } });
+    const [a, b] = [createEndpoint('http://a'), createEndpoint('http://b')];
+    cluster.start();
+    tell({ endpoints: [a, b] });
+    nodeAt(cluster, 0).health.leave(nodeAt(cluster, 0).enter(0), 'failure', 0, true, null);
+    tell({ endpoints: [a] });
+    expect(cluster.roster.preferred(0)).toEqual([]);
+    const handler = compose([balance({ cluster })], scripted(reply()));
+    const got = await clock.run(handler(callTo('payments', { runtime: { clock } })));
+    expect(got.endpoint).toBe(a);
+    expect(nodeAt(cluster, 0).health.state).toBe('healthy');
+  });
+
+  it('honours Retry-After of one endpoint without ejecting it', async () => {
+    const busy = origins(4)[0];
+    const { send, backend, cluster, clock, events } = make(4, (call) =>
+      call.endpoint?.id === busy ? reply(503, { headers: { 'retry-after': '2' } }) : reply(),
+    );
+    const burst = async (): Promise<number> => {
+      const before = backend.calls.length;
+      for (let i = 0; i < 40; i++) discard(await send());
+      return sentTo(backend)
+        .slice(before)
+        .filter((id) => id === busy).length;
+    };
+    expect(await burst()).toBe(1);
+    await clock.advance(1_999);
+    expect(await burst()).toBe(0);
+    await clock.advance(1);
+    expect(await burst()).toBe(1);
+    expect(events.some((event) => event.type === 'endpoint.ejected')).toBe(false);
+    expect(nodeAt(cluster, 0).latency.value).toBe(1_000);
+  });
+
+  it('reads a Retry-After that is malformed as a short rest', async () => {
+    const { send, cluster } = make(2, reply(429, { headers: { 'retry-after': 'soon' } }));
+    discard(await send());
+    expect(Math.max(...cluster.members.map((node) => node.health.until))).toBe(1_000);
+  });
+
+  it('learns nothing bad from what is not the endpoint’s fault', async () => {
+    const own = [new CanceledError(), new RejectedError({ by: 'limit' }), new TimeoutError({ of: 'call', ms: 5 })];
+    const { cluster, clock, runtime } = make(2, reply());
+    const handler = compose([balance({ cluster })], () => Promise.reject(own[0]));
+    for (let i = 0; i < 60; i++) {
+      own.push(own.shift() as RejectedError);
+      await expect(handler(callTo('payments', { runtime }))).rejects.toBe(own[0]);
+    }
+    expect(cluster.members.every((node) => node.health.failures === 0 && node.health.state === 'healthy')).toBe(true);
+    checkLeaks({ clock });
+  });
+
+  it('prices failures above every answer, also where answers are slow', async () => {
+    const { send, cluster } = make(
+      2,
+      (call) => (call.endpoint?.id === origins(2)[0] ? reset() : reply(200, { afterMs: 2_000 })),
+      {
+        maxEjectedRatio: 0,
+      },
+    );
+    for (let i = 0; i < 6; i++) await send().then(discard, () => {});
+    expect(nodeAt(cluster, 1).latency.value).toBe(2_000);
+    expect(nodeAt(cluster, 0).latency.value).toBeGreaterThanOrEqual(19_000);
+  });
+
+  it('does not care that a reply claims to be older than its call', async () => {
+    const { cluster, clock, runtime } = make(1, reply());
+    await clock.advance(500);
+    const handler = compose([balance({ cluster })], async () =>
+      (await import('@fairlead/core')).createReply({ at: 0 }),
+    );
+    await handler(callTo('payments', { runtime }));
+    expect(nodeAt(cluster, 0).latency).toMatchObject({ value: 0, at: 500 });
+    expect(loads(cluster)).toEqual([0]);
+  });
+
+  it('copies the call once and reads neither clock nor chance when all goes well with one endpoint', async () => {
+    const { cluster, clock, runtime } = make(1, reply());
+    cluster.start();
+    let asked = 0;
+    const counting = new Proxy(clock, {
+      get(target, name) {
+        if (name === 'now' || name === 'random' || name === 'wall' || name === 'arm') asked++;
+        const value = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const call = callTo('payments', { runtime }).with({ runtime: { clock: counting } });
+    const end: Handler = () => Promise.resolve(createReply());
+    await compose([balance({ cluster })], end)(call);
+    expect(asked).toBe(0);
+  });
+
+  it('refuses options that are wrong', () => {
+    expect(() => balance({} as never)).toThrow(/balance\.cluster = null: expected a cluster/);
+    const { cluster } = make(1, reply());
+    expect(() => balance({ cluster, pick: 1 } as never)).toThrow(/balance\.pick: expected one of cluster, picker/);
+    expect(balance({ cluster }).name).toBe('balance');
+  });
+});
+
+describe('balance before discovery has answered', () => {
+  function pending() {
+    const clock = new VirtualClock();
+    let tell: (update: ResolverUpdate) => void = () => {};
+    const resolver: Resolver = { name: 'told', watch: (given) => void (tell = given) };
+    const cluster = new Cluster({ service: 'payments', resolver, runtime: { clock } });
+    const backend = scripted(reply(200, { afterMs: 5 }));
+    const handler = compose([balance({ cluster })], backend);
+    const call = callTo('payments', { runtime: { clock } });
+    return { clock, cluster, backend, handler, call, tell: (update: ResolverUpdate) => tell(update) };
+  }
+
+  it('lets calls wait, and does not blame the endpoint for the wait', async () => {
+    const { clock, cluster, handler, call, tell, backend } = pending();
+    const waiting = handler(call);
+    await clock.advance(3_000);
+    expect(cluster.waiting).toBe(1);
+    tell({ endpoints: [createEndpoint('http://a')] });
+    const got = await clock.run(waiting);
+    expect(got.status).toBe(200);
+    expect(nodeAt(cluster, 0).latency.value).toBe(5);
+    discard(got);
+    checkLeaks({ clock, backend, scopes: [call.scope] });
+  });
+
+  it('says that discovery has not answered when time runs out', async () => {
+    const { clock, handler, call, cluster } = pending();
+    call.scope.expireAt(100, 'attempt', 100);
+    await expect(clock.run(handler(call))).rejects.toMatchObject({
+      code: 'ERR_NO_ENDPOINT',
+      state: 'pending',
+      sent: 'no',
+      cause: { code: 'ERR_TIMEOUT' },
+    });
+    expect(clock.now()).toBe(100);
+    cluster.close();
+    checkLeaks({ clock, scopes: [call.scope] });
+  });
+
+  it('ends the wait of a call that is canceled', async () => {
+    const { handler, call } = pending();
+    const waiting = handler(call);
+    call.scope.cancel();
+    await expect(waiting).rejects.toMatchObject({ code: 'ERR_CANCELED' });
+  });
+
+  it('fails at once when there is nobody, and says why', async () => {
+    const { clock, handler, call, tell, backend } = pending();
+    const waiting = handler(call);
+    tell({ error: new Error('SERVFAIL') });
+    await expect(clock.run(waiting)).rejects.toMatchObject({ state: 'failed', cause: { message: 'SERVFAIL' } });
+    tell({ endpoints: [] });
+    await expect(clock.run(handler(call))).rejects.toMatchObject({ code: 'ERR_NO_ENDPOINT', state: 'empty' });
+    tell({ endpoints: [createEndpoint('http://a')] });
+    discard(await clock.run(handler(call)));
+    expect(backend.calls).toHaveLength(1);
+  });
+});
