@@ -2,7 +2,7 @@
  * Would catch: a body that is pushed at a paused sink, ends twice or never, outlives the scope of its call, or leaves a
  * timer behind.
  */
-import { type BodySink, CanceledError, type Reply, readBytes } from '@fairlead/core';
+import { type BodySink, CanceledError, type Reply, readBytes, TimeoutError } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
 import { callTo } from './call-to.js';
 import { checkLeaks } from './leaks.js';
