@@ -44,6 +44,7 @@ for (const [n, phase] of phases.entries()) {
     results = await Promise.all(gateways.map((_, i) => measure(phase, i, steadyPerSecond)));
     await hurting;
     await phase.heal?.(replicas);
+    await new Promise((resolve) => setTimeout(resolve, 500)); // let queues run empty: the next phase is about something else
   }
   rows.push(...results);
   console.log(results.map((row) => `${row.kind === 'fairlead' ? 'Fairlead' : 'built-in fetch'}: ${row.failed} failed`).join(', '));

@@ -1,20 +1,21 @@
 // One replica of the payments service: an express server behind guard(), with the capacity of a small real one.
 // The demonstration tells it over IPC to misbehave: { mode: 'ok' | 'broken' | 'slow' }.
 import express from 'express';
-import { guard } from 'fairlead/express';
+import { guard, signalOf } from 'fairlead/express';
 
 const port = Number(process.argv[2]);
-const workers = 3; // requests worked on at the same time, as if each needed one of three database connections
+const workers = 1; // requests worked on at the same time, as if there were one database connection
 const workMs = 15;
 
 let mode = 'ok';
 let busy = 0;
 const waiting = [];
 
-async function work(ms) {
+/** Does the work of a request, when it is its turn; not if nobody waits for it any more. */
+async function work(ms, signal) {
   if (busy >= workers) await new Promise((resolve) => waiting.push(resolve));
   busy++;
-  await new Promise((resolve) => setTimeout(resolve, ms));
+  if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, ms));
   busy--;
   waiting.shift()?.();
 }
@@ -25,7 +26,7 @@ app.disable('x-powered-by');
 app.use(guard({ name: 'payments', limit: false, drain: { delayMs: 200, timeoutMs: 3_000 } }));
 app.get('/charges/:id', async (req, res) => {
   if (mode === 'broken') return res.status(503).json({ error: 'broken' });
-  await work(mode === 'slow' ? 400 : workMs);
+  await work(mode === 'slow' ? 400 : workMs, signalOf(req));
   res.json({ id: req.params.id, amount: 4200, currency: 'EUR', replica: port });
 });
 

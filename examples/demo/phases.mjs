@@ -1,7 +1,7 @@
 // What is done to the replicas while the load goes on. Each phase hurts them in one way and heals them afterwards.
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-export const steadyPerSecond = 100;
+export const steadyPerSecond = 50;
 
 /** @type {{ name: string, seconds: number, hurt?: Function, heal?: Function, spike?: true }[]} */
 export const phases = [

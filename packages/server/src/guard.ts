@@ -177,7 +177,9 @@ class InboundEngine implements Guard, ExchangeHost {
   #layerFailed(exchange: Exchange, error: unknown): void {
     const { request, response } = exchange;
     const gone = response.destroyed || request.socket.destroyed;
-    if (gone && errorCode(error) === 'ERR_CANCELED') return;
+    // Whoever waited has left, or given up at the deadline that he had named: nobody is to be told.
+    const code = errorCode(error);
+    if (gone && (code === 'ERR_CANCELED' || code === 'ERR_TIMEOUT')) return;
     if (exchange.begun || gone || response.headersSent) {
       // The response belongs to a handler that does not expect somebody else to answer.
       this.#options.onError(error, request);
