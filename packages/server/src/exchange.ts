@@ -171,7 +171,8 @@ export class Exchange extends Scope implements Reply {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (this.response.writableFinished) {
+    // Both: a response of HTTP/2 calls itself finished also when its stream was reset.
+    if (this.response.writableEnded && this.response.writableFinished) {
       this.#headWritten();
     } else {
       this.#endError = this.canceled ? this.reason : new CanceledError({ message: 'the client went away' });

@@ -237,6 +237,24 @@ describe.each(adapters)('guard under %s', (adapter) => {
     await aborted;
   });
 
+  it('tells nobody of a deadline that passed before the client went away', async () => {
+    const clock = new VirtualClock();
+    const { layer, errors: seen } = recorder();
+    const { guard, errors } = quiet({ layers: [layer], maxTimeoutMs: 50, runtime: { clock } });
+    const started = gateway<IncomingMessage>();
+    const { port } = await start(adapter, guard, (req) => started.open(req));
+    const wire = await Wire.open(port);
+    wire.get('/');
+    const req = await started.opened;
+    await clock.advance(50);
+    const closed = new Promise((resolve) => req.socket.once('close', resolve));
+    wire.socket.destroy();
+    await closed;
+    await clock.advance(0);
+    expect(seen).toMatchObject([{ code: 'ERR_TIMEOUT' }]);
+    expect(errors).toEqual([]);
+  });
+
   it('does not run the handler for a client that left while a layer was waiting', async () => {
     const waiting = gateway<Call>();
     const free = gateway();

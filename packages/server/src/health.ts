@@ -77,7 +77,7 @@ class HealthRoutes implements Health {
     for (const each of this.#all) {
       if (!each.matches(path)) continue;
       if (request.method !== 'GET' && request.method !== 'HEAD') return false;
-      if (draining) response.setHeader('Connection', 'close');
+      if (draining && request.httpVersionMajor < 2) response.setHeader('Connection', 'close');
       if (draining && each === this.#readiness) send(response, 'draining', []);
       else void each.run().then((failing) => send(response, failing.length === 0 ? 'ok' : 'failing', failing));
       return true;

@@ -17,7 +17,7 @@ type CountedSocket = Socket & { [open]?: number; [queue]?: Queue };
 
 /**
  * Counts a request in.
- * @param lost called if the connection is lost while the answer to the request waits for its turn. Node tells only the
+ * @param lost called if the connection is lost while the answer to the request waits for its turn. Node 22 tells only the
  * response whose turn it is
  */
 export function enterPipeline(request: IncomingMessage, lost: (request: IncomingMessage) => void): void {

@@ -16,7 +16,8 @@ app.get('/', (_req, res) => {
 });
 if (process.argv[3] === 'own-listener') {
   process.on('SIGTERM', () => console.log('own listener'));
-  void drain.done.then(() => process.exit(7));
+  // Late enough for a signal that should not have been sent again to arrive.
+  void drain.done.then(() => setTimeout(() => process.exit(7), 100));
 }
 const server = createServer(app).listen(0, '127.0.0.1', () =>
   console.log(`port ${(server.address() as AddressInfo).port}`),
