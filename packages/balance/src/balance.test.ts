@@ -250,6 +250,33 @@ describe('balance', () => {
     expect(nodeAt(cluster, 0).latency.value).toBeGreaterThanOrEqual(19_000);
   });
 
+  it('takes a cancellation for news of latency if it came later than an answer was expected', async () => {
+    const { handler, clock, cluster, runtime } = make(1, hang());
+    for (const [ms, expected] of [
+      [300, 300],
+      [20, 300],
+    ] as const) {
+      const call = callTo('payments', { runtime });
+      const pending = handler(call);
+      await clock.advance(ms);
+      call.scope.cancel();
+      await expect(pending).rejects.toBeInstanceOf(CanceledError);
+      expect(nodeAt(cluster, 0).latency.value).toBe(expected);
+    }
+  });
+
+  it('lets what comes back from an ejection begin with a clean slate', async () => {
+    let dead = true;
+    const { send, cluster, clock } = make(2, () => (dead ? refuse() : reply(200, { afterMs: 7 })));
+    for (let i = 0; i < 4; i++) await expect(send()).rejects.toThrow();
+    const node = cluster.members.find(({ health }) => health.state === 'ejected') as Node;
+    expect(node.latency.value).toBe(1_000);
+    dead = false;
+    await clock.advance(node.health.until);
+    discard(await send());
+    expect(node).toMatchObject({ latency: { value: 7 }, health: { state: 'healthy' } });
+  });
+
   it('does not care that a reply claims to be older than its call', async () => {
     const { cluster, clock, runtime } = make(1, reply());
     await clock.advance(500);

@@ -91,6 +91,7 @@ describe('Cluster', () => {
     expect([cluster.state, ids(cluster), cluster.lastUpdateAt]).toEqual(['ready', ['e1'], 0]);
     expect(cluster.lastError?.message).toBe('timeout');
     told.tell();
+    expect(cluster.lastError).toBeNull();
     told.fail();
     expect(cluster.state).toBe('empty');
     const failures = events.filter((event) => event.type === 'resolver.failed');
@@ -292,6 +293,14 @@ describe('the roster', () => {
     expect(settled(cluster, 0)).toEqual(['e4']);
     expect(settled(cluster, 1_000)).toEqual(['e1', 'e2', 'e4']);
     expect(clock.pending).toBe(0);
+  });
+
+  it('counts those that wait for their probe among the ejected', () => {
+    const { cluster } = fleet(5);
+    kill(cluster.members[0] as Node);
+    kill(cluster.members[1] as Node);
+    kill(cluster.members[2] as Node, 5_000);
+    expect(settled(cluster, 5_000)).toEqual(['e3', 'e4', 'e5']);
   });
 
   it('prefers the lowest priority value that has anybody, and comes back to it', () => {

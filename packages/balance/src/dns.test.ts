@@ -165,6 +165,19 @@ describe('dns', () => {
     expect(origins()).toEqual(['http://10.0.0.1:8080']);
   });
 
+  it('begins its backoff anew after an answer', async () => {
+    const { zone, start, clock, times } = watch({});
+    zone.records['A payments.prod'] = 'ESERVFAIL';
+    await start();
+    await clock.advance(300_000);
+    zone.records['A payments.prod'] = [address('10.0.0.1', 60)];
+    await clock.advance(60_000);
+    zone.records['A payments.prod'] = 'ESERVFAIL';
+    const before = times.length;
+    await clock.advance(66_000 + 1_000);
+    expect((times[before + 1] as number) - (times[before] as number)).toBeLessThanOrEqual(1_000);
+  });
+
   it('never has two questions for a name under way', async () => {
     const { zone, start, clock, scope } = watch({});
     let open: () => void = () => {};

@@ -44,6 +44,14 @@ describe('roundRobin', () => {
     }
   });
 
+  it('does not give those of the same weight their turns in the same rounds', () => {
+    const nodes = nodesOf(1, 1, 2);
+    const picker = roundRobin();
+    const each = call();
+    const heavy = Array.from({ length: 400 }, () => picker.pick(nodes, each) === nodes[2]);
+    expect(heavy.filter((is, i) => i > 0 && is === heavy[i - 1]).length).toBeLessThanOrEqual(4);
+  });
+
   it('begins at random', () => {
     const nodes = nodesOf(1, 1, 1, 1);
     const firsts = new Set(Array.from({ length: 40 }, (_, seed) => roundRobin().pick(nodes, call(seed))));

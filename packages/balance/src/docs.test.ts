@@ -1,0 +1,30 @@
+// Catches: a default, or an option, that the documentation does not tell as it is.
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { dnsDefaults } from './dns.js';
+import { healthDefaults } from './endpoint-health.js';
+import { latencyDefaults } from './node.js';
+import { p2cDefaults } from './p2c.js';
+
+/** The option tables of a page: name to default, as written. */
+function tablesOf(page: string): Record<string, string>[] {
+  const text = readFileSync(new URL(`../../../docs/${page}`, import.meta.url), 'utf8');
+  const tables = text.split('| option | default | meaning |\n|---|---|---|\n').slice(1);
+  return tables.map((table) => {
+    const rows = table.slice(0, table.indexOf('\n\n')).split('\n');
+    return Object.fromEntries(rows.map((row) => (/^\| `(\w+)` \| `?([^`|]+?)`? \|/.exec(row) ?? []).slice(1)));
+  });
+}
+
+function written(defaults: object): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(defaults).map(([name, value]) => [name, String(value).replace(/\B(?=(\d{3})+$)/g, '_')]),
+  );
+}
+
+describe('the documented defaults', () => {
+  it('are those of the code', () => {
+    expect(tablesOf('balancing.md')).toEqual([healthDefaults, latencyDefaults, p2cDefaults].map(written));
+    expect(tablesOf('discovery.md')).toEqual([{ host: 'required', ...written(dnsDefaults) }]);
+  });
+});
