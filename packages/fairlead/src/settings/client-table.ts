@@ -1,0 +1,52 @@
+/** @module The table of {@link ClientSettings}, and the rows that it shares with guards: one variable sets both. */
+import { type Clock, checks, type FairleadEvent } from '@fairlead/core';
+import { type NewTraces, propagateDefaults, type TracingMode, traceDefaults } from '@fairlead/telemetry';
+import type { ClientSettings } from './client-settings.js';
+import { type Setting, setting, type Table } from './setting.js';
+import { boolean, codeOnly, oneOf } from './values.js';
+
+/** Whose traces. */
+export const tracingSetting: Setting<TracingMode> = setting(
+  oneOf<TracingMode>('auto', 'own', 'off'),
+  traceDefaults.tracing,
+  'Tracing: `auto` makes spans where an OpenTelemetry SDK is registered, `own` only passes traces on, `off` does neither.',
+  { env: 'TRACING' },
+);
+
+/** What to begin where no trace is going on. */
+export const newTracesSetting: Setting<NewTraces> = setting(
+  oneOf<NewTraces>('unsampled', 'sampled', 'none'),
+  traceDefaults.newTraces,
+  'What to begin where no trace is going on and no SDK decides.',
+  { env: 'NEW_TRACES' },
+);
+
+/** Who is told. */
+export const listenerSetting: Setting<((event: FairleadEvent) => void) | null> = setting(
+  codeOnly('function', checks.orNull(checks.fn('a function of the event'))),
+  null,
+  'Is told everything that happens.',
+  { env: null },
+);
+
+/** Whose time. */
+export const clockSetting: Setting<Clock | null> = setting(
+  codeOnly('object', checks.orNull(checks.object('a clock'))),
+  null,
+  'Time, timers and chance; by default those of the system.',
+  { env: null },
+);
+
+/** The settings of a client. */
+export const clientTable: Table<ClientSettings> = {
+  tracing: tracingSetting,
+  newTraces: newTracesSetting,
+  urlQuery: setting(
+    boolean(),
+    propagateDefaults.urlQuery,
+    'Whether spans may show the query of a URL, which may hold secrets.',
+  ),
+  disabled: setting(boolean(), false, 'Whether `fairlead/register` does nothing.'),
+  on: listenerSetting,
+  clock: clockSetting,
+};

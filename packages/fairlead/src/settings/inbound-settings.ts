@@ -1,0 +1,71 @@
+/** @module What can be set for a guard, which stands before the handlers of a server. Times are in ms. */
+import type { IncomingMessage } from 'node:http';
+import type { Clock, FairleadEvent, Middleware } from '@fairlead/core';
+import type { NewTraces, TracingMode } from '@fairlead/telemetry';
+import type { Rate } from './compound-values.js';
+import type { OptionsOf } from './setting.js';
+
+/** What holds for a guard, once code, environment and defaults are put together. */
+export interface InboundSettings {
+  /** Name of this service, in events and traces. Default `inbound`. */
+  readonly name: string;
+  /** Requests per second of each caller. Default false: no limit. */
+  readonly limit: Rate | false;
+  /** What tells callers apart: their `address` (default), their `apiKey`, or a function. */
+  readonly key: 'address' | 'apiKey' | ((request: IncomingMessage) => string);
+  /** The header that holds the API key, in lower case. Default `x-api-key`. */
+  readonly apiKeyHeader: string;
+  /**
+   * Proxies whose word on the caller's address is taken: addresses, networks, `loopback`, `linklocal`, `uniquelocal`.
+   * Default none.
+   */
+  readonly trustedProxies: readonly string[];
+  /** Which header those proxies write. Default `x-forwarded-for`. */
+  readonly forwardedHeader: 'x-forwarded-for' | 'forwarded';
+  /** Callers that are told apart at a time; all others share one limit. Default 10 000. */
+  readonly maxKeys: number;
+  /** Longest deadline of a request, whatever its caller asks for. Default null: callers may ask for any. */
+  readonly maxTimeoutMs: number | null;
+  /** How the server stops; false leaves that to you. */
+  readonly drain: false | DrainSettings;
+  /** Paths for the probes of Kubernetes, answered before anything else. Default false; options turn them on. */
+  readonly health: false | HealthRouteSettings;
+  /** Whether outbound calls inherit trace context and baggage: `auto` (default), `own` or `off`. */
+  readonly tracing: TracingMode;
+  /** Whether traces that begin here are `sampled`, `unsampled` (default), or not begun at all: `none`. */
+  readonly newTraces: NewTraces;
+  /** Layers of your own, in front of the handler and behind the limit. Default none. */
+  readonly layers: readonly Middleware[];
+  /** Gets errors that the client sees as a bare 500. Default null: they are printed to stderr. */
+  readonly onError: ((error: unknown, request: IncomingMessage) => void) | null;
+  /** Is told everything that happens. Default null: nobody is. Must not throw. */
+  readonly on: ((event: FairleadEvent) => void) | null;
+  /** Time, timers and chance. Default null: those of the system. */
+  readonly clock: Clock | null;
+}
+
+/** How a server stops. */
+export interface DrainSettings {
+  /** How long to go on listening after SIGTERM. Default null: 5 000 inside Kubernetes, 0 elsewhere. */
+  readonly delayMs: number | null;
+  /** When to cut what is not finished, counted from the signal. Default 25 000. */
+  readonly timeoutMs: number;
+}
+
+/** A path, or a path with checks that all have to pass. */
+export type ProbeSetting =
+  | string
+  | { readonly path: string; readonly checks?: Readonly<Record<string, () => unknown>> };
+
+/** The probes of Kubernetes. */
+export interface HealthRouteSettings {
+  /** Should it get requests: 503 while it drains. Default `/readyz`. */
+  readonly readiness: ProbeSetting | null;
+  /** Is it alive. Default `/livez`. */
+  readonly liveness: ProbeSetting | null;
+  /** Has it started. Default null: no such path. */
+  readonly startup: ProbeSetting | null;
+}
+
+/** What code can give for a guard. */
+export type InboundOptions = OptionsOf<InboundSettings>;

@@ -1,0 +1,88 @@
+/** @module The table of {@link InboundSettings}. Its variables begin with `FAIRLEAD_INBOUND_`, but for those shared with clients. */
+import { isIP } from 'node:net';
+import { type Check, check, checks } from '@fairlead/core';
+import { clockSetting, listenerSetting, newTracesSetting, tracingSetting } from './client-table.js';
+import { rate } from './compound-values.js';
+import type { InboundSettings, ProbeSetting } from './inbound-settings.js';
+import { setting, type Table } from './setting.js';
+import { boolean, codeOnly, duration, integer, list, oneOf, orInCode, orOff, text, type ValueKind } from './values.js';
+
+const namedNetworks = ['loopback', 'linklocal', 'uniquelocal'];
+const network = text(
+  `a network such as 10.0.0.0/8 or fd00::/8, an address, or one of ${namedNetworks.join(', ')}; everybody cannot be trusted`,
+  '10.0.0.0/8',
+  (value) => {
+    const [address = '', prefix = '32', more] = value.split('/');
+    const bits = isIP(address) === 6 ? 128 : 32;
+    return namedNetworks.includes(value) || (isIP(address) !== 0 && more === undefined && isPrefix(prefix, bits));
+  },
+);
+
+function isPrefix(digits: string, bits: number): boolean {
+  return /^[0-9]{1,3}$/.test(digits) && Number(digits) >= 1 && Number(digits) <= bits;
+}
+
+const isPath = (value: string): boolean => /^\/[^?#\s]*$/.test(value);
+const probeObject: Check = check('{ path, checks: { name: function } }', (value) => {
+  const { path, checks: each = {}, ...rest } = Object(value) as { path?: unknown; checks?: object };
+  const known = typeof path === 'string' && isPath(path) && Object.keys(rest).length === 0;
+  return known && Object.values(Object(each)).every((run) => typeof run === 'function');
+});
+const probe: ValueKind<ProbeSetting | null> = orInCode(
+  orOff(text('a path such as /readyz', '/readyz', isPath), null),
+  probeObject as Check<ProbeSetting>,
+);
+const tellsApart = checks.fn('a function of the request') as Check<
+  Extract<InboundSettings['key'], (...args: never[]) => unknown>
+>;
+const headerName = text('the name of a header in lower case', 'x-api-key', (value) =>
+  /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(value),
+);
+
+/** The settings of a guard. */
+export const inboundTable: Table<InboundSettings> = {
+  name: setting(
+    text('a name without spaces', 'payments', (value) => /^\S+$/.test(value)),
+    'inbound',
+    'Name of this service, in events and traces.',
+    { env: 'NAME' },
+  ),
+  limit: setting(orOff(rate(), false), false, 'Requests per second of each caller.'),
+  key: setting(orInCode(oneOf('address', 'apiKey'), tellsApart), 'address', 'What tells callers apart.'),
+  apiKeyHeader: setting(headerName, 'x-api-key', 'The header that holds the API key.'),
+  trustedProxies: setting(list(network), [], "Proxies whose word on the caller's address is taken."),
+  forwardedHeader: setting(
+    oneOf('x-forwarded-for', 'forwarded'),
+    'x-forwarded-for',
+    'Which header those proxies write.',
+  ),
+  maxKeys: setting(integer(1), 10_000, 'Callers that are told apart at a time; all others share one limit.'),
+  maxTimeoutMs: setting(orOff(duration(1), null), null, 'Longest deadline of a request, whatever its caller asks for.'),
+  drain: setting(boolean(), true, 'Whether SIGTERM makes the server finish what it has begun, then stop.'),
+  'drain.delayMs': setting(
+    orOff(duration(), null, 'auto'),
+    null,
+    'How long to go on listening after SIGTERM; `auto` is 5s inside Kubernetes and 0s elsewhere.',
+  ),
+  'drain.timeoutMs': setting(duration(), 25_000, 'When to cut what is not finished, counted from the signal.'),
+  health: setting(boolean(), false, 'Whether to answer the probes of Kubernetes.'),
+  'health.readiness': setting(probe, '/readyz', 'Path of the readiness probe: 503 while the server drains.'),
+  'health.liveness': setting(probe, '/livez', 'Path of the liveness probe.'),
+  'health.startup': setting(probe, null, 'Path of the startup probe.'),
+  tracing: tracingSetting,
+  newTraces: newTracesSetting,
+  layers: setting(
+    codeOnly('list of layers', checks.listOf(checks.fn('a layer'))),
+    [],
+    'Layers of your own, in front of the handler.',
+    { env: null },
+  ),
+  onError: setting(
+    codeOnly('function', checks.orNull(checks.fn('a function of error and request'))),
+    null,
+    'Gets errors that the client sees as a bare 500.',
+    { env: null },
+  ),
+  on: listenerSetting,
+  clock: clockSetting,
+};

@@ -1,0 +1,136 @@
+/** @module Everything that can be set for a service, or for all of them. Times are in ms, shares from 0 to 1. */
+import type { ConnectionOptions } from 'node:tls';
+import type { Middleware, Outcome, Verdict } from '@fairlead/core';
+import type { FallbackFunction, FallbackReply } from '@fairlead/policies';
+import type { DeadlineHeader } from '@fairlead/telemetry';
+import type { Rate, Source } from './compound-values.js';
+import type { OptionsOf } from './setting.js';
+
+/** What holds for one service, once code, environment and defaults are put together. */
+export interface ServiceSettings {
+  /** Where its endpoints come from: `dns://payments:8080`, a list of origins, or a resolver. */
+  readonly from: Source | undefined;
+  /** How long a call may take, with all attempts, waits and the body. Default 30 000; false for no limit. */
+  readonly timeoutMs: number | false;
+  /** How long one attempt may take to the head of its reply. Default 10 000; false for no limit. */
+  readonly attemptTimeoutMs: number | false;
+  /** All tries, with the first, from 1 to 10. Default 3; 1 turns retries off. */
+  readonly attempts: number;
+  readonly retry: RetrySettings;
+  /** What retries are paid from, shared by all calls to the service; false for no limit. */
+  readonly budget: false | BudgetSettings;
+  /** Stops calling the service while it fails; false for none. */
+  readonly breaker: false | BreakerSettings;
+  /** Most calls per second that this process makes. Default false: as many as it likes. */
+  readonly limit: Rate | false;
+  readonly fallback: FallbackSettings;
+  /** Takes endpoints that fail out of the rotation; false for never. */
+  readonly health: false | HealthSettings;
+  /** How an endpoint is picked. Default `p2c`: the less busy of two at random. */
+  readonly picker: 'p2c' | 'roundRobin';
+  /** What `p2c` takes for busy. Default `inFlight`. */
+  readonly cost: 'inFlight' | 'latency';
+  readonly transport: TransportSettings;
+  /** The headers that tell how much time is left. Default `x-request-timeout-ms`. */
+  readonly deadlineHeaders: readonly DeadlineHeader[];
+  /** Whether to send which attempt this is, as `x-envoy-attempt-count`. Default false. */
+  readonly attemptCount: boolean;
+  readonly layers: LayerSettings;
+}
+
+/** When to try again. */
+export interface RetrySettings {
+  /** Longest wait before the second attempt. Default 25. */
+  readonly baseMs: number;
+  /** Longest wait before any attempt. Default 250. */
+  readonly maxMs: number;
+  /** Longest `Retry-After` that is waited for. Default 1 000. */
+  readonly maxRetryAfterMs: number;
+  /** Statuses that an idempotent request is repeated after. Default 502, 503, 504. */
+  readonly statuses: readonly number[];
+}
+
+/** How many retries there may be. */
+export interface BudgetSettings {
+  /** Retries per request. Default 0.2. */
+  readonly ratio: number;
+  /** Retries per second that are allowed whatever the traffic. Default 10. */
+  readonly minPerSecond: number;
+  /** How long a request counts. Default 10 000. */
+  readonly ttlMs: number;
+}
+
+/** When to stop calling a service. */
+export interface BreakerSettings {
+  /** Share of failures at which it opens. Default 0.5. */
+  readonly errorRatio: number;
+  /** Calls that must be in the window before it may open. Default 20. */
+  readonly minCalls: number;
+  /** How long a call counts. Default 10 000. */
+  readonly windowMs: number;
+  /** How long it stays open at first. Default 5 000. */
+  readonly openMs: number;
+  /** How long it stays open at most, after probes that failed. Default 30 000. */
+  readonly maxOpenMs: number;
+  /** When a probe that has not ended counts as failed. Default 10 000. */
+  readonly probeTimeoutMs: number;
+  /** What an outcome says of the service. Default: core's `judge`. */
+  readonly judge: (outcome: Outcome) => Verdict;
+}
+
+/** What stands in for an answer that did not come. */
+export interface FallbackSettings {
+  /** The stand-in, or what makes it. Default null: none. */
+  readonly to: FallbackReply | FallbackFunction | null;
+  /** Replies with this status or a higher one are replaced, too. Default null: no reply is. */
+  readonly fromStatus: number | null;
+  /** Which errors are replaced. Default: those that say that the service could not be reached in time. */
+  readonly when: (error: unknown) => boolean;
+}
+
+/** When to take an endpoint out of the rotation. */
+export interface HealthSettings {
+  /** Failures in a row after which an endpoint is ejected. Default 5. */
+  readonly consecutiveFailures: number;
+  /** How long it is ejected at first. Default 5 000. */
+  readonly baseEjectMs: number;
+  /** How long it is ejected at most. Default 300 000. */
+  readonly maxEjectMs: number;
+  /** Share of the endpoints that may be ejected at a time. Default 0.5. */
+  readonly maxEjectedRatio: number;
+  /** Good health of this length takes one doubling of the ejection time back. Default 30 000. */
+  readonly forgiveMs: number;
+  /** When a probe that has not ended lets another request try. Default 10 000. */
+  readonly probeTimeoutMs: number;
+  /** How long an endpoint rests that answers 429 without saying for how long. Default 1 000. */
+  readonly restMs: number;
+}
+
+/** How requests are sent. */
+export interface TransportSettings {
+  /** Connections to one endpoint at most. Default 128. */
+  readonly connections: number;
+  /** How long connecting may take. Default 3 000. */
+  readonly connectTimeoutMs: number;
+  /** How long an idle connection is kept, where the server does not say. Default 4 000. */
+  readonly keepAliveMs: number;
+  /** When the connections to an endpoint that nobody calls are closed. Default 60 000. */
+  readonly unusedMs: number;
+  /** How long a body may wait for a reader. Default 30 000. */
+  readonly unreadBodyMs: number;
+  /** What to send as `host`: that of the `endpoint`, the name of the `service`, or a text. Default `endpoint`. */
+  readonly host: string;
+  /** Options of `tls.connect` for https endpoints. Default null. */
+  readonly tls: ConnectionOptions | null;
+}
+
+/** Layers of your own. Default none. */
+export interface LayerSettings {
+  /** Once per call: below its deadline, above limit, breaker and retries. */
+  readonly call: readonly Middleware[];
+  /** Once per attempt: below the pick of its endpoint. */
+  readonly attempt: readonly Middleware[];
+}
+
+/** What code can give for a service. */
+export type ServiceOptions = OptionsOf<ServiceSettings>;

@@ -1,0 +1,183 @@
+/** @module The table of {@link ServiceSettings}. */
+
+import { healthDefaults } from '@fairlead/balance';
+import { type Check, checks, type Middleware } from '@fairlead/core';
+import {
+  attemptTimeoutDefaults,
+  breakerDefaults,
+  deadlineDefaults,
+  type FallbackFunction,
+  fallbackDefaults,
+  retryBudgetDefaults,
+  retryDefaults,
+} from '@fairlead/policies';
+import { type DeadlineHeader, propagateDefaults } from '@fairlead/telemetry';
+import { rate, source, staticReply } from './compound-values.js';
+import type { ServiceSettings } from './service-settings.js';
+import { setting, type Table } from './setting.js';
+import {
+  boolean,
+  codeOnly,
+  duration,
+  integer,
+  list,
+  number,
+  oneOf,
+  orInCode,
+  orOff,
+  ratio,
+  text,
+  type ValueKind,
+} from './values.js';
+
+const budget = retryBudgetDefaults;
+const deadlineHeader = oneOf<DeadlineHeader>('x-request-timeout-ms', 'x-envoy-expected-rq-timeout-ms', 'grpc-timeout');
+
+const ownLayers: ValueKind<readonly Middleware[]> = codeOnly('list of layers', checks.listOf(checks.fn('a layer')));
+const makesReply = checks.fn('a function that makes a reply') as Check<FallbackFunction>;
+const host = text('endpoint, service, or what to send as host', 'service', (value) => /^[\w.:[\]-]+$/.test(value));
+
+/** The settings of a service. */
+export const serviceTable: Table<ServiceSettings> = {
+  from: setting(source(), undefined, 'Where the endpoints of the service come from.', { env: null }),
+  timeoutMs: setting(
+    orOff(duration(1), false),
+    deadlineDefaults.ms,
+    'How long a call may take, with all attempts, waits and the body.',
+  ),
+  attemptTimeoutMs: setting(
+    orOff(duration(1), false),
+    attemptTimeoutDefaults.ms,
+    'How long one attempt may take to the head of its reply.',
+  ),
+  attempts: setting(integer(1, 10), retryDefaults.attempts, 'All tries, with the first; 1 turns retries off.'),
+  'retry.baseMs': setting(duration(), retryDefaults.baseMs, 'Longest wait before the second attempt.'),
+  'retry.maxMs': setting(duration(), retryDefaults.maxMs, 'Longest wait before any attempt.'),
+  'retry.maxRetryAfterMs': setting(
+    duration(),
+    retryDefaults.maxRetryAfterMs,
+    'Longest `Retry-After` that is waited for; if the service asks for more, its reply is handed back.',
+  ),
+  'retry.statuses': setting(
+    list(integer(400, 599)),
+    retryDefaults.statuses,
+    'Statuses that an idempotent request is repeated after.',
+  ),
+  budget: setting(boolean(), true, 'Whether retries are limited by a budget that all calls share.'),
+  'budget.ratio': setting(ratio(), budget.ratio, 'Retries per request.'),
+  'budget.minPerSecond': setting(
+    number(0),
+    budget.minPerSecond,
+    'Retries per second that are allowed whatever the traffic.',
+  ),
+  'budget.ttlMs': setting(duration(1_000, 60_000), budget.ttlMs, 'How long a request counts.'),
+  breaker: setting(boolean(), true, 'Whether to stop calling the service while it fails.'),
+  'breaker.errorRatio': setting(ratio(), breakerDefaults.errorRatio, 'Share of failures at which the breaker opens.'),
+  'breaker.minCalls': setting(
+    integer(1),
+    breakerDefaults.minCalls,
+    'Calls that must be in the window before the breaker may open.',
+  ),
+  'breaker.windowMs': setting(duration(100), breakerDefaults.windowMs, 'How long a call counts.'),
+  'breaker.openMs': setting(duration(1), breakerDefaults.openMs, 'How long the breaker stays open at first.'),
+  'breaker.maxOpenMs': setting(
+    duration(1),
+    breakerDefaults.maxOpenMs,
+    'How long the breaker stays open at most, after probes that failed.',
+  ),
+  'breaker.probeTimeoutMs': setting(
+    duration(1),
+    breakerDefaults.probeTimeoutMs,
+    'When a probe that has not ended counts as failed.',
+  ),
+  'breaker.judge': setting(
+    codeOnly('function', checks.fn('a function of the outcome')),
+    breakerDefaults.judge,
+    'What an outcome says of the service.',
+    { env: null },
+  ),
+  limit: setting(orOff(rate(), false), false, 'Most calls per second that this process makes.'),
+  'fallback.to': setting(
+    orInCode(orOff(staticReply(), null), makesReply),
+    null,
+    'What stands in for an answer that did not come.',
+    { env: 'FALLBACK' },
+  ),
+  'fallback.fromStatus': setting(
+    orOff(integer(400, 599), null),
+    fallbackDefaults.fromStatus,
+    'Replies with this status or a higher one are replaced, too.',
+  ),
+  'fallback.when': setting(
+    codeOnly('function', checks.fn('a function of the error')),
+    fallbackDefaults.when,
+    'Which errors are replaced.',
+    { env: null },
+  ),
+  health: setting(boolean(), true, 'Whether to take endpoints that fail out of the rotation.'),
+  'health.consecutiveFailures': setting(
+    integer(1),
+    healthDefaults.consecutiveFailures,
+    'Failures in a row after which an endpoint is ejected.',
+  ),
+  'health.baseEjectMs': setting(duration(1), healthDefaults.baseEjectMs, 'How long an endpoint is ejected at first.'),
+  'health.maxEjectMs': setting(duration(1), healthDefaults.maxEjectMs, 'How long an endpoint is ejected at most.'),
+  'health.maxEjectedRatio': setting(
+    ratio(),
+    healthDefaults.maxEjectedRatio,
+    'Share of the endpoints that may be ejected at a time.',
+  ),
+  'health.forgiveMs': setting(
+    duration(1),
+    healthDefaults.forgiveMs,
+    'Good health of this length takes one doubling of the time back.',
+  ),
+  'health.probeTimeoutMs': setting(
+    duration(1),
+    healthDefaults.probeTimeoutMs,
+    'When a probe that has not ended lets another request try.',
+  ),
+  'health.restMs': setting(
+    duration(),
+    healthDefaults.restMs,
+    'How long an endpoint rests that answers 429 without saying for how long.',
+  ),
+  picker: setting(oneOf('p2c', 'roundRobin'), 'p2c', 'How an endpoint is picked.'),
+  cost: setting(oneOf('inFlight', 'latency'), 'inFlight', 'What the picker `p2c` takes for busy.'),
+  'transport.connections': setting(integer(1), 128, 'Connections to one endpoint at most.'),
+  'transport.connectTimeoutMs': setting(duration(1), 3_000, 'How long connecting may take.'),
+  'transport.keepAliveMs': setting(
+    duration(1),
+    4_000,
+    'How long an idle connection is kept, where the server does not say.',
+  ),
+  'transport.unusedMs': setting(
+    duration(1),
+    60_000,
+    'When the connections to an endpoint that nobody calls are closed.',
+  ),
+  'transport.unreadBodyMs': setting(duration(1), 30_000, 'How long the body of a reply may wait for a reader.'),
+  'transport.host': setting(
+    host,
+    'endpoint',
+    'What to send as `host`: that of the `endpoint`, the name of the `service`, or a text.',
+  ),
+  'transport.tls': setting(
+    codeOnly('object', checks.orNull(checks.object('options of tls.connect'))),
+    null,
+    'Options of `tls.connect` for https endpoints.',
+    { env: null, secret: true },
+  ),
+  deadlineHeaders: setting(
+    list(deadlineHeader),
+    propagateDefaults.deadlineHeaders,
+    'The headers that tell the service how much time is left.',
+  ),
+  attemptCount: setting(
+    boolean(),
+    propagateDefaults.attemptCount,
+    'Whether to send which attempt this is, as `x-envoy-attempt-count`.',
+  ),
+  'layers.call': setting(ownLayers, [], 'Layers of your own, once per call.', { env: null }),
+  'layers.attempt': setting(ownLayers, [], 'Layers of your own, once per attempt.', { env: null }),
+};
