@@ -33,7 +33,8 @@ describe('the body of a reply', () => {
   it('arrives piece by piece', async () => {
     const clock = new VirtualClock();
     const backend = scripted(reply(200, { body: ['a', '', 'b'], betweenMs: 10 }));
-    const got = await backend(callTo('s', { clock }));
+    const call = callTo('s', { clock });
+    const got = await backend(call);
     const [over, log] = [ends(got), new Log()];
     got.body.attach(log);
     await clock.advance(10);
@@ -41,7 +42,7 @@ describe('the body of a reply', () => {
     await clock.advance(10);
     expect([log.got, over, backend.open]).toEqual([['a', 'b', 'end'], [null], 0]);
     expect(ends(got)).toEqual([null]);
-    checkLeaks({ clock, backend });
+    checkLeaks({ clock, backend, scopes: [call.scope] });
   });
 
   it('delivers what has arrived before attach returns', async () => {

@@ -81,11 +81,12 @@ describe('failures', () => {
   it('takes its time', async () => {
     const clock = new VirtualClock();
     const backend = scripted([reply(200, { afterMs: 20 }), refuse({ afterMs: 5 })]);
-    await clock.run(backend(callTo('s', { clock })));
+    const call = callTo('s', { clock });
+    await clock.run(backend(call));
     expect(clock.now()).toBe(20);
-    await expect(clock.run(backend(callTo('s', { clock })))).rejects.toThrow('ECONNREFUSED');
+    await expect(clock.run(backend(call))).rejects.toThrow('ECONNREFUSED');
     expect(clock.now()).toBe(25);
-    checkLeaks({ clock, backend });
+    checkLeaks({ clock, backend, scopes: [call.scope] });
   });
 });
 
