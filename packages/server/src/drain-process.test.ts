@@ -65,7 +65,8 @@ class Child {
 
 const start = (...args: string[]): Child => new Child(spawn(process.execPath, [script, ...args]));
 
-describe('a real process', () => {
+// Real processes start in real time, which on a busy machine is seconds.
+describe('a real process', { timeout: 30_000 }, () => {
   it('drains on SIGTERM, found by its middleware alone, and dies of the signal', async () => {
     const child = start('300');
     const port = Number(await child.prints(/port (\d+)/));

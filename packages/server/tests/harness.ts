@@ -64,7 +64,7 @@ export interface Answer {
   readonly body: string;
 }
 
-/** One request on a connection of its own. */
+/** One request on a connection of its own, which it leaves to the server to end. */
 export function ask(
   port: number,
   options: {
@@ -76,19 +76,22 @@ export function ask(
   } = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const { body, ...rest } = options;
-    const outgoing = request({ host: '127.0.0.1', port, agent: false, ...rest }, (incoming) => {
-      const chunks: Buffer[] = [];
-      incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-      incoming.on('error', reject);
-      incoming.on('end', () =>
-        resolve({
-          status: incoming.statusCode ?? 0,
-          headers: incoming.headers,
-          body: Buffer.concat(chunks).toString(),
-        }),
-      );
-    });
+    const { body, headers, ...rest } = options;
+    const outgoing = request(
+      { host: '127.0.0.1', port, agent: false, headers: { connection: 'keep-alive', ...headers }, ...rest },
+      (incoming) => {
+        const chunks: Buffer[] = [];
+        incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+        incoming.on('error', reject);
+        incoming.on('end', () =>
+          resolve({
+            status: incoming.statusCode ?? 0,
+            headers: incoming.headers,
+            body: Buffer.concat(chunks).toString(),
+          }),
+        );
+      },
+    );
     outgoing.on('error', reject);
     outgoing.end(body);
   });
