@@ -16,7 +16,7 @@ import {
   TimeoutError,
   TransportError,
 } from '@fairlead/core';
-import { countResources } from '@fairlead/testing';
+import { checkLeaks, countResources, VirtualClock } from '@fairlead/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   bodyOf,
@@ -205,6 +205,34 @@ describe('a plain exchange', () => {
     const server = await http((_, response) => response.writeHead(200, { 'content-length': 100 }).end());
     const reply = await make().handler(call(server, { method: 'HEAD' }));
     expect([reply.headers['content-length'], await readText(reply)]).toEqual(['100', '']);
+  });
+
+  it('leaves no timer armed and nothing on the scope, in whatever way it ends', async () => {
+    const server = await http((request, response) => {
+      if (request.url === '/reset') request.socket.destroy();
+      else if (request.url === '/large') response.end(Buffer.alloc(1_000_000));
+      else if (request.url !== '/hang') response.end('ok');
+    });
+    const clock = new VirtualClock();
+    const runtime = { clock };
+    const scope = new Scope(clock);
+    const transport = make();
+    const send = (path: string) => transport.handler(call(server, { path, scope, runtime }));
+    await readText(await send('/'));
+    await send('/').then((reply) => reply.body.cancel());
+    await rejection(send('/reset'));
+    await rejection(send('/bad path'));
+    await readText(await send('/large'));
+    (await send('/large')).body.cancel();
+    await until(() => inFlight(transport) === 0);
+    // What is left is the pool's own sweep.
+    expect(clock.pending).toBe(1);
+    checkLeaks({ scopes: [scope] });
+    const hung = rejection(send('/hang'));
+    scope.cancel();
+    await hung;
+    await transport.close();
+    checkLeaks({ clock, scopes: [scope] });
   });
 
   it('uses a connection again', async () => {
@@ -525,6 +553,33 @@ describe('a stale connection', () => {
     });
     const error = await rejection(make().handler(call(server)));
     expect([error.staleSocket, n]).toEqual([false, 1]);
+  });
+
+  it('takes a blank line for no answer, and is not led on by it', async () => {
+    let n = 0;
+    const server = await raw((socket) => {
+      n++;
+      socket.write('\r\n', () => socket.destroy());
+    });
+    const error = await rejection(make().handler(call(server)));
+    expect([error.phase, n <= 2]).toEqual(['wait', true]);
+  });
+
+  it('is cut off by a close in the middle of the second try', async () => {
+    let n = 0;
+    const again = gate();
+    const server = await raw((socket) => {
+      n++;
+      if (n === 1) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+      else if (n === 2) socket.destroy();
+      else again.open();
+    });
+    const transport = make({ connections: 1 });
+    await readText(await transport.handler(call(server)));
+    const pending = rejection(transport.handler(call(server)));
+    await again.promise;
+    await transport.close(5);
+    expect((await pending).phase).toBe('closed');
   });
 
   it('does not send again once a byte of an answer has come', async () => {
@@ -877,9 +932,35 @@ describe('the body', () => {
     await server.quiet();
   });
 
+  it('tells a paused sink at once that it is over, and only what is held comes before it', async () => {
+    const server = await http((_, response) => void response.write('abc'));
+    const transport = make();
+    for (const held of [false, true]) {
+      const scope = new Scope(systemClock);
+      const reply = await transport.handler(call(server, { scope }));
+      const sink = new Recorder();
+      if (held) reply.body.pause();
+      reply.body.attach(sink);
+      await nextTurn();
+      if (!held) await until(() => sink.bytes === 3);
+      reply.body.pause();
+      scope.cancel();
+      expect(sink.seen.at(-1)).toBe('error');
+    }
+    const broken = await http((_, response) => void response.write('abc', () => response.destroy()));
+    const reply = await transport.handler(call(broken));
+    const sink = new Recorder();
+    reply.body.pause();
+    reply.body.attach(sink);
+    await new Promise((resolve) => reply.onEnd(resolve));
+    expect(sink.seen).toEqual([]);
+    reply.body.resume();
+    expect(sink.seen).toEqual(['abc', 'error']);
+  });
+
   it('tells an attached sink why it was canceled, and stops an endless body at once', async () => {
     const server = await http((_, response) => void response.write('x'));
-    const reply = await make().handler(call(server));
+    const reply = await make({ dropBodyMs: 60_000 }).handler(call(server));
     const sink = new Recorder();
     reply.body.attach(sink);
     const reason = new Error('enough');
@@ -1005,14 +1086,21 @@ describe('closing', () => {
     expect(await cut).toBeInstanceOf(TransportError);
   });
 
-  it('closes connections that were not used for long', async () => {
+  it('closes connections that were not used for a whole period, and no others', async () => {
     const server = await http((_, response) => response.end('ok'));
-    const transport = make({ unusedMs: 15 });
-    await readText(await transport.handler(call(server)));
-    expect(transport.stats().origins).toHaveLength(1);
+    const transport = make({ unusedMs: 60_000 });
+    const runtime = { clock: new VirtualClock() };
+    const send = async (): Promise<string> => readText(await transport.handler(call(server, { runtime })));
+    await send();
+    for (let i = 0; i < 3; i++) {
+      await runtime.clock.advance(60_000);
+      expect(transport.stats().origins).toMatchObject([{ inFlight: 0 }]);
+      await send();
+    }
+    await runtime.clock.advance(120_000);
+    expect(transport.stats().origins).toEqual([]);
     await server.quiet();
-    expect(transport.stats().origins).toHaveLength(0);
-    expect(await readText(await transport.handler(call(server)))).toBe('ok');
+    expect(await send()).toBe('ok');
   });
 });
 

@@ -57,4 +57,22 @@ describe('loading undici', () => {
     expect(asked).toEqual(['undici/lib/dispatcher/pool.js', 'undici']);
     expect(Object.values(parts).map((part) => typeof part)).toEqual(['function', 'function', 'function']);
   });
+
+  it('puts back what the index replaces, whatever the version of Node', () => {
+    const globals = globalThis as unknown as Record<symbol, unknown>;
+    const symbol = Symbol.for('undici.globalDispatcher.1');
+    void globalThis.Headers;
+    const before = globals[symbol];
+    expect(before).toBeDefined();
+    try {
+      loadUndici((path) => {
+        if (path !== 'undici') throw new Error('no such path');
+        globals[symbol] = 'another';
+        return {};
+      });
+      expect(globals[symbol]).toBe(before);
+    } finally {
+      globals[symbol] = before;
+    }
+  });
 });
