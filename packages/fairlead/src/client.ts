@@ -23,8 +23,6 @@ export interface Client extends AsyncDisposable {
   readonly fetch: FairleadFetch;
   /** The names of the services. */
   readonly services: readonly string[];
-  /** Whether `FAIRLEAD_DISABLED` says that `fairlead/register` is to do nothing. */
-  readonly disabled: boolean;
   /**
    * The whole stack of a service, for calls made by hand.
    * @throws ConfigError if there is no such service
@@ -73,7 +71,6 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
   return {
     fetch,
     services: names,
-    disabled: client.disabled,
     route,
     handler(name) {
       const service = services.get(name);

@@ -7,16 +7,20 @@
  */
 import { ConfigError } from '@fairlead/core';
 import { createClient } from './client.js';
+import { boolean } from './settings/values.js';
 
 const once = Symbol.for('fairlead.registered.v1');
-const process_ = globalThis as { [once]?: boolean };
+const here = globalThis as { [once]?: boolean };
 
-if (process_[once] !== true) {
-  process_[once] = true;
+// Asked before anything else is read: a kill switch has to work whatever else is wrong.
+const disabled = boolean().parse(process.env['FAIRLEAD_DISABLED']?.trim() ?? '') === true;
+
+if (here[once] !== true && !disabled) {
+  here[once] = true;
   try {
     // The built-in fetch as it is now: what is put in its place must not call itself.
     const client = createClient({ otherHosts: globalThis.fetch });
-    if (client.services.length > 0 && !client.disabled) client.installGlobal();
+    if (client.services.length > 0) client.installGlobal();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`fairlead/register: ${error.message}\n`);

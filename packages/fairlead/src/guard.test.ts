@@ -1,0 +1,117 @@
+// Catches: a guard whose settings do not reach its layers, deadlines and traces that are lost between an inbound request and
+// the calls made inside its handler, wrong input that is not refused.
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createClient } from './client.js';
+import * as forExpress from './express.js';
+import type { GuardInit } from './guard.js';
+import * as forNode from './node.js';
+
+const servers: Server[] = [];
+
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+async function serve(listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  servers.push(server);
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** The same handler behind either guard. */
+const adapters: Record<string, (init: GuardInit, handler: RequestListener) => RequestListener> = {
+  'node:http': (init, handler) => forNode.guard(handler, init),
+  'express 5': (init, handler) =>
+    express()
+      .use(forExpress.guard(init))
+      .use((request, response) => handler(request, response)),
+};
+const plain = { environment: false, drain: false } as const;
+
+describe.each(Object.entries(adapters))('a guard for %s', (_name, guarded) => {
+  it('limits each caller, and tells where it stands', async () => {
+    const limit = { perSecond: 0.01, burst: 2 };
+    const origin = await serve(guarded({ ...plain, limit, key: 'apiKey' }, (_request, response) => response.end('ok')));
+    const ask = (key: string): Promise<Response> => fetch(origin, { headers: { 'x-api-key': key } });
+    expect([(await ask('a')).status, (await ask('a')).status]).toEqual([200, 200]);
+    const refused = await ask('a');
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(90);
+    expect(refused.headers.get('ratelimit')).toMatch(/^"default";r=0;t=\d+$/);
+    expect(refused.headers.get('ratelimit-policy')).toBe('"default";q=2;w=200');
+    expect(refused.headers.get('content-type')).toContain('application/problem+json');
+    expect((await ask('b')).status).toBe(200);
+  });
+
+  it('takes the word of trusted proxies on who the caller is, and of nobody else', async () => {
+    const limit = { perSecond: 0.01, burst: 1 };
+    const from = (address: string): RequestInit => ({ headers: { 'x-forwarded-for': address } });
+    const trusting = await serve(guarded({ ...plain, limit, trustedProxies: ['loopback'] }, (_q, response) => response.end()));
+    expect((await fetch(trusting, from('203.0.113.1'))).status).toBe(200);
+    expect((await fetch(trusting, from('203.0.113.2'))).status).toBe(200);
+    expect((await fetch(trusting, from('203.0.113.9, 203.0.113.2'))).status).toBe(429);
+    const strict = await serve(guarded({ ...plain, limit }, (_q, response) => response.end()));
+    expect((await fetch(strict, from('203.0.113.1'))).status).toBe(200);
+    expect((await fetch(strict, from('203.0.113.2'))).status).toBe(429);
+  });
+
+  it('hands deadline, trace and baggage on to the calls made inside the handler, retries included', async () => {
+    const seen: Record<string, string>[] = [];
+    const backend = await serve((request, response) => {
+      seen.push(request.headers as Record<string, string>);
+      response.writeHead(seen.length === 1 ? 503 : 200).end();
+    });
+    const client = createClient({ environment: false, services: { backend: [backend] } });
+    const origin = await serve(
+      guarded(plain, async (_request, response) => {
+        await (await client.fetch('http://backend/')).text();
+        response.end();
+      }),
+    );
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const headers = { traceparent, tracestate: 'a=1', baggage: 'tenant=acme', 'x-request-timeout-ms': '700' };
+    expect((await fetch(origin, { headers })).status).toBe(200);
+    await client.close();
+    expect(seen).toHaveLength(2);
+    for (const each of seen) {
+      expect(each.traceparent).toMatch(/^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/);
+      expect(each).toMatchObject({ tracestate: 'a=1', baggage: 'tenant=acme' });
+      expect(Number(each['x-request-timeout-ms'])).toBeLessThanOrEqual(700);
+      expect(Number(each['x-request-timeout-ms'])).toBeGreaterThan(300);
+    }
+    expect(seen[0]?.traceparent).not.toBe(seen[1]?.traceparent);
+  });
+
+  it('answers 504 to a request that came too late, and does not run the handler', async () => {
+    let ran = 0;
+    const origin = await serve(guarded(plain, (_request, response) => void response.end(String(ran++))));
+    expect((await fetch(origin, { headers: { 'x-request-timeout-ms': '0' } })).status).toBe(504);
+    expect((await fetch(origin, { headers: { 'x-request-timeout-ms': 'soon' } })).status).toBe(200);
+    expect(ran).toBe(1);
+  });
+
+  it('answers probes when asked to, past every limit', async () => {
+    const init: GuardInit = { ...plain, limit: { perSecond: 0.01, burst: 1 }, health: true };
+    const origin = await serve(guarded(init, (_request, response) => response.end()));
+    for (const path of ['/livez', '/readyz', '/livez', '/readyz']) expect((await fetch(origin + path)).status).toBe(200);
+    expect((await fetch(origin)).status).toBe(200);
+    expect((await fetch(origin)).status).toBe(429);
+  });
+
+  it('can be configured by the environment alone, and refuses what is wrong in it', async () => {
+    const environment = { FAIRLEAD_INBOUND_LIMIT: '0.6/m;burst=1', FAIRLEAD_INBOUND_DRAIN: 'off' };
+    const origin = await serve(guarded({ environment }, (_request, response) => response.end()));
+    expect([(await fetch(origin)).status, (await fetch(origin)).status]).toEqual([200, 429]);
+    const wrong = { FAIRLEAD_INBOUND_LIMT: '1/s', FAIRLEAD_INBOUND_MAX_KEYS: 'many' };
+    expect(() => guarded({ environment: wrong }, () => {})).toThrow(/FAIRLEAD_INBOUND_LIMT[^]*did you mean[^]*many/);
+    expect(() => guarded({ ...plain, trustedProxies: true as never, limt: 1 } as never, () => {})).toThrow(/limt[^]*limit/);
+  });
+});
