@@ -359,6 +359,16 @@ describe('balance before discovery has answered', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'ERR_CANCELED' });
   });
 
+  it('sends nothing for a call that is canceled as the answer comes', async () => {
+    const { handler, call, tell, backend } = pending();
+    const waiting = handler(call);
+    tell({ endpoints: [createEndpoint('http://a')] });
+    call.scope.cancel();
+    await expect(waiting).rejects.toMatchObject({ code: 'ERR_CANCELED' });
+    expect(call.tried.size).toBe(0);
+    expect(backend.calls).toHaveLength(0);
+  });
+
   it('fails at once when there is nobody, and says why', async () => {
     const { clock, handler, call, tell, backend } = pending();
     const waiting = handler(call);
