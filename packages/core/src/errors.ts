@@ -150,7 +150,8 @@ export class TimeoutError extends FairleadError {
 
   constructor(options: { of: TimeoutOf; ms: number; service?: string | null; endpoint?: string | null }) {
     const what = options.of === 'attempt' ? 'no answer from this attempt' : 'the call did not finish';
-    super('ERR_TIMEOUT', `${what} within ${Math.round(options.ms)} ms`, 'maybe');
+    const whose = options.service ? `${options.service}: ` : '';
+    super('ERR_TIMEOUT', `${whose}${what} within ${Math.round(options.ms)} ms`, 'maybe');
     this.of = options.of;
     this.ms = options.ms;
     this.service = options.service ?? null;

@@ -25,6 +25,7 @@ export class Scope extends Timer implements ScopeWatcher {
   #closed = false;
   #of: TimeoutOf = 'call';
   #ms = 0;
+  #service: string | null = null;
   #watcher: ScopeWatcher | null = null;
   #more: Set<ScopeWatcher> | null = null;
   #firstChild: Scope | null = null;
@@ -62,12 +63,14 @@ export class Scope extends Timer implements ScopeWatcher {
   /**
    * Cancels this scope at monotonic time `at` with a {@link TimeoutError} that says `of` and `ms`. A later time than the
    * scope already has is ignored, since the earlier one wins anyway; it stays so if that is taken back.
+   * @param service whose time it is, for the error
    */
-  expireAt(at: number, of: TimeoutOf, ms: number): void {
+  expireAt(at: number, of: TimeoutOf, ms: number, service: string | null = null): void {
     if (this.canceled || this.#closed || !(at < this.deadlineAt)) return;
     this.#setDeadline(at);
     this.#of = of;
     this.#ms = ms;
+    this.#service = service;
     this.clock.arm(this, at);
   }
 
@@ -87,7 +90,7 @@ export class Scope extends Timer implements ScopeWatcher {
 
   /** @internal */
   fire(): void {
-    this.cancel(new TimeoutError({ of: this.#of, ms: this.#ms }));
+    this.cancel(new TimeoutError({ of: this.#of, ms: this.#ms, service: this.#service }));
   }
 
   /** Milliseconds left; `Infinity` without a deadline, never below 0. */
@@ -143,7 +146,7 @@ export class Scope extends Timer implements ScopeWatcher {
     for (let scope: Scope | null = this; scope !== null; scope = scope.parent) {
       if (scope.armed && now >= scope.due) scope.fire();
     }
-    if (!this.canceled) this.cancel(new TimeoutError({ of: this.#of, ms: this.#ms }));
+    if (!this.canceled) this.cancel(new TimeoutError({ of: this.#of, ms: this.#ms, service: this.#service }));
   }
 
   /** Tells `watcher` if this scope is canceled; at once if it already is. */

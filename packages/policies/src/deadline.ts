@@ -22,8 +22,8 @@ export const deadlineDefaults: Readonly<DeadlineOptions> = Object.freeze({ ms: 3
 export function deadline(options?: Partial<DeadlineOptions>): Middleware {
   const { ms } = resolveOptions<DeadlineOptions>('deadline', options, deadlineDefaults, { ms: checks.ms(1) });
   return function deadline(call: Call, next: Handler): Promise<Reply> {
-    const { scope, at } = call;
-    scope.expireAt(at + ms, 'call', ms);
+    const { scope, at, service } = call;
+    scope.expireAt(at + ms, 'call', ms, service);
     return scope.expired(at) ? refuse(call) : next(call);
   };
 }

@@ -1,6 +1,5 @@
 /** @module How long one attempt may take. */
-import { checks, FairleadError, type Middleware, type Reply, resolveOptions } from '@fairlead/core';
-import { nameService } from './name-service.js';
+import { checks, type Middleware, type Reply, resolveOptions } from '@fairlead/core';
 
 /** Options of {@link attemptTimeout}. */
 export interface AttemptTimeoutOptions {
@@ -26,7 +25,7 @@ export function attemptTimeout(options?: Partial<AttemptTimeoutOptions>): Middle
   });
   return function attemptTimeout(call, next) {
     const scope = call.scope.child();
-    scope.expireAt(call.at + ms, 'attempt', ms);
+    scope.expireAt(call.at + ms, 'attempt', ms, call.service);
     return next(call.with({ scope })).then(
       (reply): Reply => {
         scope.dropTimeout();
@@ -34,10 +33,6 @@ export function attemptTimeout(options?: Partial<AttemptTimeoutOptions>): Middle
         return reply;
       },
       (error: unknown): never => {
-        // Only an error that this scope has made itself is ours to change; others may be shared.
-        if (error === scope.reason && !call.scope.canceled && error instanceof FairleadError) {
-          error.message = nameService(error, call.service);
-        }
         scope.close();
         throw error;
       },
