@@ -39,10 +39,12 @@ class Child {
 
   constructor(readonly process: ChildProcess) {
     children.push(process);
-    process.stdout?.on('data', (chunk: Buffer) => {
-      this.output += chunk.toString();
-      this.#waiting?.();
-    });
+    for (const stream of [process.stdout, process.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.output += chunk.toString();
+        this.#waiting?.();
+      });
+    }
     this.exited = new Promise((resolve) =>
       process.on('close', (code, signal) => {
         this.#waiting?.();
