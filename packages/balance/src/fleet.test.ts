@@ -112,6 +112,7 @@ describe('a fleet', () => {
       expect(fleet.share(0)).toBeGreaterThan(0.05);
       expect(fleet.share(0)).toBeLessThan(0.2);
     },
+    30_000,
   );
 
   it('loses one attempt to a dead endpoint, and one more whenever it tries whether it is back', async () => {
