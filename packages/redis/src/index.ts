@@ -1,2 +1,5 @@
-/** @module @fairlead/redis */
-export {};
+/** @module Rate limits that a fleet shares through Redis. */
+export * from './fleet-buckets.js';
+export * from './fleet-limit.js';
+export type { RedisScripts } from './script.js';
+export type { FleetVerdict } from './verdict.js';

@@ -1,0 +1,102 @@
+/** @module A real redis-server for the tests that are about one: it can be killed, frozen and started again. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis, type RedisOptions } from 'ioredis';
+
+/** Whether there is a redis-server to run. Says aloud if not: a missing server must not look like a passed test. */
+export function redisInstalled(test: string): boolean {
+  try {
+    execFileSync('redis-server', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    console.warn(`${test}: skipped, there is no redis-server; install it with: apt-get install redis-server`);
+    return false;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A server on a port of its own, and its clients. */
+export class RedisServer {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'fairlead-redis-'));
+  readonly #clients: Redis[] = [];
+  #process: ChildProcess | null = null;
+  port = 0;
+
+  /** Starts it, empty; again on the same port if it ran before. */
+  async start(): Promise<void> {
+    const again = this.port !== 0;
+    for (let tries = 0; tries < 5; tries++) {
+      if (!again) this.port = await freePort();
+      const args = `--port ${this.port} --bind 127.0.0.1 --save --appendonly no --dir ${this.#folder}`.split(' ');
+      // `--save ""` is an empty argument, which split() cannot make.
+      args.splice(args.indexOf('--save') + 1, 0, '');
+      const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+      if (await saysReady(child)) {
+        this.#process = child;
+        return;
+      }
+    }
+    throw new Error(`redis-server does not start on port ${this.port}`);
+  }
+
+  /** A client, connected. Errors of its connection are what the tests are about. */
+  async client(options: RedisOptions = {}): Promise<Redis> {
+    const client = new Redis(this.port, '127.0.0.1', { retryStrategy: () => 5, ...options });
+    client.on('error', () => {});
+    this.#clients.push(client);
+    await once(client, 'ready');
+    return client;
+  }
+
+  /** Stops it in its tracks, connections open. It has stopped when this returns. */
+  freeze(): void {
+    const pid = this.#process?.pid;
+    this.#process?.kill('SIGSTOP');
+    // The kernel's word for it: `T` after the name, which is in parentheses.
+    while (pid !== undefined && !/\) T/.test(readFileSync(`/proc/${pid}/stat`, 'utf8')));
+  }
+
+  /** Lets it go on. */
+  thaw(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#process;
+    this.#process = null;
+    if (child === null) return;
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  }
+
+  /** The server and every client gone, and nothing left on the disk. */
+  async close(): Promise<void> {
+    for (const client of this.#clients.splice(0)) client.disconnect();
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function saysReady(child: ChildProcess): Promise<boolean> {
+  return new Promise((resolve) => {
+    let said = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+      if (said.includes('Ready to accept connections')) resolve(true);
+    });
+    child.once('exit', () => resolve(false));
+    child.once('error', () => resolve(false));
+  });
+}
