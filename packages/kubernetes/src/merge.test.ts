@@ -1,0 +1,76 @@
+/** Would catch: an endpoint lost or doubled between slices, work for those that terminate while others are ready. */
+import { createEndpoint } from '@fairlead/core';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { merge, otherPorts } from './merge.js';
+import type { Rank, Slice } from './slice.js';
+
+function slice(name: string, ranks: Readonly<Record<string, Rank>>): Slice {
+  const members = Object.entries(ranks).map(([host, rank]) => ({ endpoint: createEndpoint(`http://${host}`), rank }));
+  return { name, members, otherPorts: null };
+}
+
+const hosts = (...slices: Slice[]): string[] => merge(slices).map(({ id }) => id.slice('http://'.length));
+
+describe('merge', () => {
+  it('is empty for nothing', () => {
+    expect([hosts(), hosts(slice('a', {}))]).toEqual([[], []]);
+  });
+
+  it('joins slices, and counts an endpoint once', () => {
+    expect(hosts(slice('a', { x: 0, y: 0 }), slice('b', { y: 0, z: 0 }))).toEqual(['x', 'y', 'z']);
+  });
+
+  it('believes the better of two', () => {
+    expect(hosts(slice('a', { x: 1, y: 0 }), slice('b', { x: 0 }))).toEqual(['x', 'y']);
+    expect(hosts(slice('a', { x: 0 }), slice('b', { x: 1 }))).toEqual(['x']);
+  });
+
+  it('takes those that terminate only where nobody is ready, and the unready that are published last', () => {
+    expect(hosts(slice('a', { x: 1, y: 2 }), slice('b', { z: 0 }))).toEqual(['z']);
+    expect(hosts(slice('a', { x: 1, y: 2 }))).toEqual(['x']);
+    expect(hosts(slice('a', { y: 2 }))).toEqual(['y']);
+  });
+
+  it('agrees with the plain definition', () => {
+    const ranks = fc.dictionary(fc.constantFrom(...'abcdefgh'), fc.constantFrom<Rank>(0, 1, 2), { maxKeys: 8 });
+    fc.assert(
+      fc.property(fc.array(ranks, { maxLength: 4 }), (list) => {
+        const best: Record<string, Rank> = {};
+        for (const [host, rank] of list.flatMap((each) => Object.entries(each))) {
+          best[host] = Math.min(best[host] ?? 2, rank) as Rank;
+        }
+        const least = Math.min(...Object.values(best));
+        const wanted = Object.keys(best).filter((host) => best[host] === least);
+        expect(hosts(...list.map((each, i) => slice(`s${i}`, each))).sort()).toEqual(wanted.sort());
+      }),
+    );
+  });
+
+  it('merges 10,000 endpoints in 125 slices that overlap', () => {
+    const host = (i: number): string => `10.0.${i >> 8}.${i & 255}`;
+    const slices = Array.from({ length: 125 }, (_, s) => {
+      const ranks = Array.from({ length: 100 }, (_, i): [string, Rank] => [host((s * 80 + i) % 10_000), 0]);
+      return slice(`s${s}`, Object.fromEntries(ranks));
+    });
+    const merged = hosts(...slices);
+    expect(merged).toHaveLength(10_000);
+    expect(new Set(merged)).toEqual(new Set(Array.from({ length: 10_000 }, (_, i) => host(i))));
+  });
+});
+
+describe('otherPorts', () => {
+  const without = (name: string, ...ports: string[]): Slice => ({ name, members: [], otherPorts: ports });
+
+  it('lists the ports there are, each once, if there are endpoints and none has the wanted one', () => {
+    expect(otherPorts([without('a', 'grpc (9090)', 'x (1)'), without('b', 'grpc (9090)')])).toEqual([
+      'grpc (9090)',
+      'x (1)',
+    ]);
+  });
+
+  it('is null if somebody has the port, or nobody is there at all', () => {
+    expect(otherPorts([without('a', 'grpc (9090)'), slice('b', { x: 0 })])).toBeNull();
+    expect(otherPorts([slice('a', {})])).toBeNull();
+  });
+});
