@@ -1,12 +1,13 @@
 /**
  * Would catch: a request that waits longer than it may for Redis, a Redis that is down and asked by every request, a
  * wrong decision without it, a second burst on its return, late answers that count, rejections that nobody handles,
- * timers and watchers left behind, and options that are not what they seem.
+ * timers and watchers left behind.
  */
-import { ConfigError, Scope, TimeoutError } from '@fairlead/core';
+import { Scope, TimeoutError } from '@fairlead/core';
 import { checkLeaks, VirtualClock } from '@fairlead/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type FleetBuckets, type FleetBucketsInit, fleetBuckets, fleetBucketsDefaults } from './fleet-buckets.js';
+import { type FleetBuckets, fleetBuckets } from './fleet-buckets.js';
+import type { FleetBucketsInit } from './fleet-options.js';
 import { bucketScript, bucketSha, type RedisScripts } from './script.js';
 
 interface Asked {
@@ -284,45 +285,5 @@ describe('a scope', () => {
     call.expireAt(10, 'call', 10);
     await expect(clock.run(make().take('k', 1, call))).rejects.toBeInstanceOf(TimeoutError);
     expect(clock.now()).toBe(10);
-  });
-});
-
-describe('options', () => {
-  const wrong = (options: unknown): string => {
-    try {
-      fleetBuckets(options as never);
-    } catch (error) {
-      expect(error).toBeInstanceOf(ConfigError);
-      return (error as Error).message;
-    }
-    return 'no error';
-  };
-
-  it('are checked all at once', () => {
-    expect(wrong(undefined)).toMatch(/perSecond = null[\s\S]*burst = null[\s\S]*redis: expected an ioredis client/);
-    const all = { redis, perSecond: 0, burst: 1.5, prefix: 1, timeoutMs: 0, onDown: 'shut', replicas: 0, maxKeys: 0 };
-    const problems = wrong(all).split('\n').slice(1);
-    expect(problems.map((line) => line.trim().split(' ')[0])).toEqual(
-      ['perSecond', 'burst', 'prefix', 'timeoutMs', 'onDown', 'replicas', 'maxKeys'].map(
-        (name) => `fleetBuckets.${name}`,
-      ),
-    );
-    expect(wrong({ redis, perSecond: 1, burst: 1, timeoutMS: 1 })).toContain('did you mean timeoutMs');
-    expect(wrong({ redis, perSecond: 1e-6, burst: 32 })).toContain('at most what perSecond gives in a year');
-    expect(wrong({ redis, perSecond: 1e-6, burst: 31 })).toBe('no error');
-  });
-
-  it('never show a password that was given instead of a client', () => {
-    for (const given of ['redis://:secret@host', { host: 'host', password: 'secret' }]) {
-      const message = wrong({ redis: given, perSecond: 1, burst: 1 });
-      expect(message).toContain('fleetBuckets.redis: expected an ioredis client');
-      expect(message).not.toContain('secret');
-    }
-  });
-
-  it('have the defaults that the page says', () => {
-    const defaults = { prefix: 'fairlead:limit:', timeoutMs: 50, onDown: 'local', replicas: 1, maxKeys: 10_000 };
-    expect(fleetBucketsDefaults).toEqual(defaults);
-    expect(Object.isFrozen(fleetBucketsDefaults)).toBe(true);
   });
 });
