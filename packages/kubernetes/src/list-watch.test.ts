@@ -1,6 +1,7 @@
 /**
  * Would catch: a watch that dies for good or hangs for ever, a busy loop, a set emptied by an error, a request or timer
- * that outlives the watch. Hours of virtual time against a scripted API server.
+ * that outlives the watch. Hours of virtual time against a scripted API server. Over 300 lines, because all of it needs the
+ * same few lines of script, and a file of helpers in src would be published.
  */
 import { type Call, createEndpoint, type ResolverUpdate, Scope, TimeoutError } from '@fairlead/core';
 import {

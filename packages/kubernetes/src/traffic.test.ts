@@ -1,7 +1,8 @@
 /**
  * Would catch: anything in which a real API server differs from what its documentation lets one expect. The files in
  * `traffic/` were recorded from a Kubernetes API server (v1.36, real controllers and RBAC); here each exchange is played
- * byte for byte, in the reads in which it came, with the end that it had.
+ * byte for byte, in the reads in which it came, with the end that it had. Over 300 lines, because the server that plays and
+ * the client that listens stand here too: a file of helpers in src would be published.
  */
 import { readFileSync } from 'node:fs';
 import { createServer, request, type Server, type ServerResponse } from 'node:http';
