@@ -34,6 +34,11 @@ describe('createEndpoint', () => {
     expect(() => createEndpoint(origin)).toThrow(ConfigError);
   });
 
+  it('shows no credentials in its errors', () => {
+    expect(() => createEndpoint('http://user:pw@a:1')).toThrow(/\/\/\*\*\*@a:1/);
+    expect(() => createEndpoint('http://user:pw@a:1')).not.toThrow(/pw/);
+  });
+
   it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])('refuses weight %d', (weight) => {
     expect(() => createEndpoint('http://a:1', { weight })).toThrow(`weight of http://a:1 = ${weight}`);
   });

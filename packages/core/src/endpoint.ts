@@ -46,10 +46,15 @@ function normalOrigin(origin: string): string {
     throw new ConfigError([
       {
         name: 'endpoint',
-        value: origin,
+        value: withoutCredentials(origin),
         expected: 'an origin such as http://10.0.0.5:8080, without path or credentials',
       },
     ]);
   }
   return url.origin;
+}
+
+/** Errors are logged; what stands before the `@` of a URL must not be. */
+function withoutCredentials(origin: string): string {
+  return typeof origin === 'string' ? origin.replace(/\/\/[^/?#]*@/, '//***@') : origin;
 }

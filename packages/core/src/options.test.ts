@@ -97,6 +97,7 @@ describe('closest', () => {
     ['attemps', 'attempts'],
     ['dealyMs', 'delayMs'],
     ['onn', 'on'],
+    ['no', 'on'],
     ['o', 'on'],
     ['off', null],
     ['timeoutMs', null],

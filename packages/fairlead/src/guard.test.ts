@@ -51,6 +51,13 @@ describe.each(Object.entries(adapters))('a guard for %s', (_name, guarded) => {
     expect((await ask('b')).status).toBe(200);
   });
 
+  it('takes made-up API keys for what they are, once it knows which were given out', async () => {
+    const init: GuardInit = { ...plain, limit: { perSecond: 0.01, burst: 1 }, key: 'apiKey', apiKeys: ['a'] };
+    const origin = await serve(guarded(init, (_request, response) => response.end('ok')));
+    const ask = async (key: string): Promise<number> => (await fetch(origin, { headers: { 'x-api-key': key } })).status;
+    expect([await ask('a'), await ask('x1'), await ask('x2'), await ask('a')]).toEqual([200, 200, 429, 429]);
+  });
+
   it('takes the word of trusted proxies on who the caller is, and of nobody else', async () => {
     const limit = { perSecond: 0.01, burst: 1 };
     const from = (address: string): RequestInit => ({ headers: { 'x-forwarded-for': address } });

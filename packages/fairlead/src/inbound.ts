@@ -18,9 +18,14 @@ export function inboundLayers(settings: InboundSettings): Middleware[] {
   return layers.filter((layer) => layer !== false);
 }
 
-function callerKey({ key, apiKeyHeader, trustedProxies, forwardedHeader }: InboundSettings): CallerKey {
+function callerKey(settings: InboundSettings): CallerKey {
+  const { key, apiKeyHeader, apiKeys, trustedProxies, forwardedHeader } = settings;
   const address = clientAddress({ trustedProxies, header: forwardedHeader });
   if (key === 'address') return address;
-  if (key === 'apiKey') return apiKey({ header: apiKeyHeader.toLowerCase(), otherwise: address });
+  if (key === 'apiKey') {
+    const known = new Set(apiKeys);
+    const isKnown = (shown: string): boolean => apiKeys === null || known.has(shown);
+    return apiKey({ header: apiKeyHeader, known: isKnown, otherwise: address });
+  }
   return (_call, request) => key(request);
 }

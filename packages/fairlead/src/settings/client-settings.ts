@@ -7,9 +7,13 @@ import type { OptionsOf } from './setting.js';
 
 /** What holds for a client, once code, environment and defaults are put together. */
 export interface ClientSettings {
-  /** `auto` (default): spans where an OpenTelemetry SDK is registered, else propagation only; `own`: propagation; `off`. */
+  /**
+   * Trace headers, and spans where an OpenTelemetry SDK is registered. `auto` (default): those of attempts are left to an
+   * instrumentation of undici if there is one; `own`: they are ours in any case, and OpenTelemetry's instrumentation is kept
+   * quiet; `off`: none.
+   */
   readonly tracing: TracingMode;
-  /** Whether traces that begin here are `sampled`, `unsampled` (default), or not begun at all: `none`. */
+  /** Whether traces that begin here are `sampled`, `unsampled`, or not begun at all: `none` (default). */
   readonly newTraces: NewTraces;
   /** Whether spans may show the query of a URL, which may hold secrets. Default false. */
   readonly urlQuery: boolean;

@@ -16,6 +16,11 @@ export interface InboundSettings {
   /** The header that holds the API key, in lower case. Default `x-api-key`. */
   readonly apiKeyHeader: string;
   /**
+   * The API keys that were given out; callers that show none of them are told apart by address. Default null: any key is
+   * one, so who makes up a new one for each request has a quota for each, as far as `maxKeys` allows.
+   */
+  readonly apiKeys: readonly string[] | null;
+  /**
    * Proxies whose word on the caller's address is taken: addresses, networks, `loopback`, `linklocal`, `uniquelocal`.
    * Default none.
    */
@@ -30,9 +35,9 @@ export interface InboundSettings {
   readonly drain: false | DrainSettings;
   /** Paths for the probes of Kubernetes, answered before anything else. Default false; options turn them on. */
   readonly health: false | HealthRouteSettings;
-  /** Whether outbound calls inherit trace context and baggage: `auto` (default), `own` or `off`. */
+  /** Whether outbound calls inherit trace context and baggage: `auto` (default; `own` is the same here) or `off`. */
   readonly tracing: TracingMode;
-  /** Whether traces that begin here are `sampled`, `unsampled` (default), or not begun at all: `none`. */
+  /** Whether traces that begin here are `sampled`, `unsampled`, or not begun at all: `none` (default). */
   readonly newTraces: NewTraces;
   /** Layers of your own, in front of the handler and behind the limit. Default none. */
   readonly layers: readonly Middleware[];
@@ -50,6 +55,8 @@ export interface DrainSettings {
   readonly delayMs: number | null;
   /** When to cut what is not finished, counted from the signal. Default 25 000. */
   readonly timeoutMs: number;
+  /** Run when every server is closed: the place to close clients and databases. Waited for 3 s. Default: nothing to do. */
+  readonly cleanup: () => unknown;
 }
 
 /** A path, or a path with checks that all have to pass. */

@@ -50,6 +50,12 @@ export const inboundTable: Table<InboundSettings> = {
   limit: setting(orOff(rate(), false), false, 'Requests per second of each caller.'),
   key: setting(orInCode(oneOf('address', 'apiKey'), tellsApart), 'address', 'What tells callers apart.'),
   apiKeyHeader: setting(headerName, 'x-api-key', 'The header that holds the API key.'),
+  apiKeys: setting(
+    orOff(list(text('an API key', 'k-5f2a', (key) => key !== '')), null),
+    null,
+    'The API keys that were given out; callers that show none of them are told apart by address.',
+    { secret: true },
+  ),
   trustedProxies: setting(list(network), [], "Proxies whose word on the caller's address is taken."),
   forwardedHeader: setting(
     oneOf('x-forwarded-for', 'forwarded'),
@@ -65,6 +71,12 @@ export const inboundTable: Table<InboundSettings> = {
     'How long to go on listening after SIGTERM; `auto` is 5s inside Kubernetes and 0s elsewhere.',
   ),
   'drain.timeoutMs': setting(duration(), 25_000, 'When to cut what is not finished, counted from the signal.'),
+  'drain.cleanup': setting(
+    codeOnly('function', checks.fn()) as ValueKind<() => unknown>,
+    () => {},
+    'Run when every server is closed, such as `() => client.close()`.',
+    { env: null },
+  ),
   health: setting(boolean(), false, 'Whether to answer the probes of Kubernetes.'),
   'health.readiness': setting(probe, '/readyz', 'Path of the readiness probe: 503 while the server drains.'),
   'health.liveness': setting(probe, '/livez', 'Path of the liveness probe.'),
