@@ -38,7 +38,9 @@ for (const connections of [32, 1]) {
   const cpu = (name: string): number => measured.find((row) => row.case === name && row.metric === 'cpu')?.median ?? 0;
   const share = cpu('Fairlead, everything on, 5 endpoints') / cpu('built-in fetch');
   if (connections > 1 && share >= 0.5) process.exitCode = 1;
-  console.log(`${share < 0.5 ? 'met   ' : 'MISSED'}  everything on: ${share.toFixed(3)} × built-in fetch, less than 0.5`);
+  console.log(
+    `${share < 0.5 ? 'met   ' : 'MISSED'}  everything on: ${share.toFixed(3)} × built-in fetch, less than 0.5`,
+  );
   rows.push(...measured.map((row) => ({ ...row, case: `${row.case}, ${connections} connections` })));
   await Promise.all(opened.map((each) => each.close()));
 }

@@ -37,7 +37,8 @@ for (let i = 0; i < 15; i++) {
   const reply = await fetch(origin);
   await reply.arrayBuffer();
   statuses.push(reply.status);
-  if (reply.status === 429) console.log(reply.headers.get('ratelimit'), '| retry after', reply.headers.get('retry-after'));
+  if (reply.status === 429)
+    console.log(reply.headers.get('ratelimit'), '| retry after', reply.headers.get('retry-after'));
 }
 if (!statuses.includes(429)) throw new Error('nothing was refused');
 console.log(statuses.join(' '));

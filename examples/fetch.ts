@@ -1,7 +1,8 @@
 // One service, two endpoints, one of which does not exist: no call fails.
 // #region server
-import { createServer } from 'node:http';
+
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 const server = createServer((request, response) => {
@@ -10,6 +11,7 @@ const server = createServer((request, response) => {
 }).listen(0, '127.0.0.1');
 await once(server, 'listening');
 const alive = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
 // #endregion
 
 // #region client

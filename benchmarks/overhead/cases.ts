@@ -4,8 +4,8 @@ import axios from 'axios';
 import Bottleneck from 'bottleneck';
 import {
   bulkhead,
-  circuitBreaker,
   ConsecutiveBreaker,
+  circuitBreaker,
   ExponentialBackoff,
   handleAll,
   retry,
@@ -96,7 +96,12 @@ export const cases: readonly Case[] = [
     share: 0.25,
     async open([origin], connections) {
       const agent = { http: new http.Agent({ keepAlive: true, maxSockets: connections }) };
-      const client = got.extend({ prefixUrl: origin as string, agent, retry: { limit: 2 }, timeout: { request: 2_000 } });
+      const client = got.extend({
+        prefixUrl: origin as string,
+        agent,
+        retry: { limit: 2 },
+        timeout: { request: 2_000 },
+      });
       return {
         call: () => client.get(path.slice(1)).json(),
         close: async () => agent.http.destroy(),

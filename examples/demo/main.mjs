@@ -47,7 +47,9 @@ for (const [n, phase] of phases.entries()) {
     await new Promise((resolve) => setTimeout(resolve, 500)); // let queues run empty: the next phase is about something else
   }
   rows.push(...results);
-  console.log(results.map((row) => `${row.kind === 'fairlead' ? 'Fairlead' : 'built-in fetch'}: ${row.failed} failed`).join(', '));
+  console.log(
+    results.map((row) => `${row.kind === 'fairlead' ? 'Fairlead' : 'built-in fetch'}: ${row.failed} failed`).join(', '),
+  );
 }
 
 for (const { child } of [...replicas, ...gateways]) child.kill('SIGKILL');

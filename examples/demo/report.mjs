@@ -8,7 +8,18 @@ const percent = (part, whole) => `${((100 * part) / whole).toFixed(2)} %`;
 
 /** @param {Row[]} rows */
 export function table(rows) {
-  const head = ['phase', 'gateway', 'requests', 'success', 'failed', 'refused', 'p50', 'p99', 'refused p99', 'attempts/call'];
+  const head = [
+    'phase',
+    'gateway',
+    'requests',
+    'success',
+    'failed',
+    'refused',
+    'p50',
+    'p99',
+    'refused p99',
+    'attempts/call',
+  ];
   const body = rows.map((row) => [
     row.phase,
     row.kind === 'fairlead' ? 'Fairlead' : 'built-in fetch',
@@ -22,7 +33,8 @@ export function table(rows) {
     row.attemptsPerCall.toFixed(3),
   ]);
   const widths = head.map((title, column) => Math.max(title.length, ...body.map((line) => line[column].length)));
-  const line = (cells) => cells.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ');
+  const line = (cells) =>
+    cells.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ');
   return [line(head), widths.map((width) => '-'.repeat(width)).join('  '), ...body.map(line)].join('\n');
 }
 

@@ -14,8 +14,8 @@ export interface Resolver {
   /** What is being resolved, for messages and `describe()`: `dns://payments:8080`. */
   readonly name: string;
   /**
-   * Starts watching. Calls `tell` (also synchronously, if it likes) until `scope` is canceled or closed; then releases
-   * everything. Must not throw: a source that cannot be reached is an error told.
+   * Starts watching. Calls `tell` (also synchronously, if it likes) until `scope` is canceled, then releases everything.
+   * Must not throw: a source that cannot be reached is an error told. Nor does `tell` throw.
    */
   watch(tell: (update: ResolverUpdate) => void, scope: Scope, runtime: Runtime): void;
 }

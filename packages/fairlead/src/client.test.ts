@@ -3,8 +3,10 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type FairleadEvent, headerOf, type Middleware } from '@fairlead/core';
+import { createEndpoint, type FairleadEvent, headerOf, type Middleware } from '@fairlead/core';
+import { kubernetes, parseTarget } from '@fairlead/kubernetes';
 import { runWith } from '@fairlead/telemetry';
+import { createTransport } from '@fairlead/transport';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Client, type ClientInit, createClient } from './client.js';
 
@@ -54,7 +56,9 @@ const json = async (reply: Promise<Response>): Promise<Echo> => (await (await re
 describe('a client', () => {
   it('calls a service by its name, with path, query, headers and body', async () => {
     const { fetch } = client({ services: { payments: [await serve(echo)] } });
-    const seen = await json(fetch('http://payments/charges/42?x=1', { method: 'POST', body: 'hello', headers: { 'x-a': 'b' } }));
+    const seen = await json(
+      fetch('http://payments/charges/42?x=1', { method: 'POST', body: 'hello', headers: { 'x-a': 'b' } }),
+    );
     expect(seen).toMatchObject({ method: 'POST', url: '/charges/42?x=1', body: 'hello', headers: { 'x-a': 'b' } });
   });
 
@@ -72,7 +76,10 @@ describe('a client', () => {
   it('repeats a 503 on another endpoint, and tells what it did', async () => {
     const events: FairleadEvent[] = [];
     const broken = await serve((_request, response) => void response.writeHead(503).end());
-    const { fetch } = client({ on: (event) => events.push(event), services: { payments: [broken, await serve(echo)] } });
+    const { fetch } = client({
+      on: (event) => events.push(event),
+      services: { payments: [broken, await serve(echo)] },
+    });
     for (let i = 0; i < 8; i++) expect((await fetch('http://payments/')).status).toBe(200);
     const calls = events.filter((event) => event.type === 'call.ended');
     expect(calls).toHaveLength(8);
@@ -82,7 +89,9 @@ describe('a client', () => {
   });
 
   it('hands a 503 back when every attempt got one: statuses are no errors', async () => {
-    const { fetch } = client({ services: { payments: [await serve((_q, response) => void response.writeHead(503).end('no'))] } });
+    const { fetch } = client({
+      services: { payments: [await serve((_q, response) => void response.writeHead(503).end('no'))] },
+    });
     const reply = await fetch('http://payments/');
     expect([reply.status, await reply.text()]).toEqual([503, 'no']);
   });
@@ -121,7 +130,9 @@ describe('a client', () => {
   });
 
   it('limits its own calls', async () => {
-    const { fetch } = client({ services: { payments: { from: [await serve(echo)], limit: { perSecond: 0.001, burst: 2 } } } });
+    const { fetch } = client({
+      services: { payments: { from: [await serve(echo)], limit: { perSecond: 0.001, burst: 2 } } },
+    });
     await (await fetch('http://payments/')).text();
     await (await fetch('http://payments/')).text();
     const error = await fetch('http://payments/').catch((reason) => reason);
@@ -133,7 +144,9 @@ describe('a client', () => {
     const { fetch } = client({ services: { payments: [await serve(echo)] } });
     const trace = { traceId: '0af7651916cd43dd8448eb211c80319c', parentId: 'b7ad6b7169203331', flags: 1, state: 'a=1' };
     const seen = await runWith({ scope: null, trace, baggage: 'tenant=acme' }, () => json(fetch('http://payments/')));
-    expect(seen.headers.traceparent).toMatch(/^00-0af7651916cd43dd8448eb211c80319c-(?!b7ad6b7169203331)[0-9a-f]{16}-01$/);
+    expect(seen.headers.traceparent).toMatch(
+      /^00-0af7651916cd43dd8448eb211c80319c-(?!b7ad6b7169203331)[0-9a-f]{16}-01$/,
+    );
     expect(seen.headers).toMatchObject({ tracestate: 'a=1', baggage: 'tenant=acme' });
     // That of the attempt: nobody waits longer for this answer.
     expect(Number(seen.headers['x-request-timeout-ms'])).toBeGreaterThan(9_000);
@@ -208,7 +221,15 @@ describe('bad input', () => {
       throw new Error('not refused');
     })();
     expect(error.name).toBe('ConfigError');
-    for (const part of ['atempts', 'did you mean attempts', '"soon"', 'services.empty', 'services.none', '5 sec', 'FAIRLEAD_PICKR']) {
+    for (const part of [
+      'atempts',
+      'did you mean attempts',
+      '"soon"',
+      'services.empty',
+      'services.none',
+      '5 sec',
+      'FAIRLEAD_PICKR',
+    ]) {
       expect(error.message).toContain(part);
     }
   });
@@ -225,11 +246,15 @@ describe('describe()', () => {
     const origin = await serve(echo);
     const made = createClient({
       environment: { FAIRLEAD_ATTEMPT_TIMEOUT: '1s' },
-      services: { payments: { from: [origin], timeoutMs: 2_000, limit: { perSecond: 100, burst: 10 }, fallback: { to: {} } } },
+      services: {
+        payments: { from: [origin], timeoutMs: 2_000, limit: { perSecond: 100, burst: 10 }, fallback: { to: {} } },
+      },
     });
     open.clients.push(made);
     await (await made.fetch('http://payments/')).text();
-    const { layers, endpoints, settings, state } = made.describe().payments as NonNullable<ReturnType<typeof made.describe>[string]>;
+    const { layers, endpoints, settings, state } = made.describe().payments as NonNullable<
+      ReturnType<typeof made.describe>[string]
+    >;
     expect(layers).toEqual([
       'trace',
       'observe',
@@ -268,7 +293,48 @@ describe('close()', () => {
     expect(await pending).toBe('late');
     await closing;
     await expect(made.fetch('http://payments/')).rejects.toThrow(TypeError);
-    const connections = await new Promise((resolve) => open.servers.at(-1)?.getConnections((_error, count) => resolve(count)));
+    const connections = await new Promise((resolve) =>
+      open.servers.at(-1)?.getConnections((_error, count) => resolve(count)),
+    );
     expect(connections).toBe(0);
+  });
+});
+
+describe('a service in Kubernetes', () => {
+  it('is found through the API server, and its endpoints are called', async () => {
+    const origin = new URL(await serve(echo));
+    const asked: string[] = [];
+    const api = await serve((request, response) => {
+      asked.push(`${request.url} ${request.headers.authorization}`);
+      response.setHeader('content-type', 'application/json');
+      if (request.url?.includes('watch=true')) return void response.write('');
+      const slice = {
+        metadata: { name: 'payments-1', resourceVersion: '7', labels: { 'kubernetes.io/service-name': 'payments' } },
+        addressType: 'IPv4',
+        endpoints: [{ addresses: [origin.hostname], conditions: { ready: true }, zone: 'a' }],
+        ports: [{ name: 'http', port: Number(origin.port), protocol: 'TCP' }],
+      };
+      response.end(JSON.stringify({ kind: 'EndpointSliceList', metadata: { resourceVersion: '7' }, items: [slice] }));
+    });
+    const { hostname, port } = new URL(api);
+    const resolver = kubernetes({
+      ...parseTarget('kubernetes://payments.prod:http'),
+      access: {
+        server: createEndpoint(`http://${hostname}:${port}`),
+        ca: null,
+        namespace: 'prod',
+        token: () => 'secret',
+      },
+      handler: createTransport().handler,
+    });
+    const made = client({ services: { payments: { from: resolver } } });
+    expect((await json(made.fetch('http://payments/charges/1'))).url).toBe('/charges/1');
+    expect(made.describe().payments?.endpoints).toMatchObject([{ origin: origin.origin, zone: 'a' }]);
+    expect(asked[0]).toMatch(/^\/apis\/discovery.k8s.io\/v1\/namespaces\/prod\/endpointslices\?.* Bearer secret$/);
+  });
+
+  it('is refused outside of a cluster, with the reason', () => {
+    const services = { payments: 'kubernetes://payments.prod:http' };
+    expect(() => createClient({ environment: false, services })).toThrow(/KUBERNETES_SERVICE_HOST/);
   });
 });

@@ -5,6 +5,7 @@ import { createFetch, type FairleadFetch, type Route } from '@fairlead/transport
 import { installGlobal } from './install-global.js';
 import { Service, type ServiceDescription } from './service.js';
 import { type ClientOptions, type Environment, resolveClient } from './settings/index.js';
+import { Sources } from './sources.js';
 
 /** What {@link createClient} takes. */
 export interface ClientInit extends ClientOptions {
@@ -52,13 +53,15 @@ export function createClient(init: ClientInit = {}): Client {
 /** As {@link createClient}, over a transport of somebody else. @internal */
 export function createClientOver(end: Handler | null, init: ClientInit): OpenClient {
   const { otherHosts = null, environment = process.env, ...options } = init;
-  const { client: settings, services: resolved } = resolveClient(options, environment === false ? {} : environment);
+  const sources = new Sources();
+  const env = environment === false ? {} : environment;
+  const { client: settings, services: resolved } = resolveClient(options, env, sources);
   const client = settings.values;
   const runtime: Runtime = { clock: client.clock ?? systemClock, on: client.on ?? undefined };
   const services = new Map<string, Service>();
   const routes = new Map<string, Route>();
   for (const [name, own] of resolved) {
-    const service = new Service(name, own, client, runtime, end);
+    const service = new Service(name, own, client, runtime, sources.schemes, end);
     services.set(name, service);
     routes.set(name.toLowerCase(), { service: name, handler: service.handler, runtime, parentScope });
   }
@@ -67,6 +70,7 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
   const fetch = createFetch({ route, external: otherHosts, names: () => names });
   const close = async (): Promise<void> => {
     await Promise.all([...services.values()].map((service) => service.close()));
+    await sources.close();
   };
   return {
     fetch,
@@ -74,7 +78,8 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
     route,
     handler(name) {
       const service = services.get(name);
-      if (service === undefined) throw new ConfigError([{ name: 'service', value: name, expected: `one of ${names.join(', ')}` }]);
+      if (service === undefined)
+        throw new ConfigError([{ name: 'service', value: name, expected: `one of ${names.join(', ')}` }]);
       return service.handler;
     },
     describe: () => Object.fromEntries([...services].map(([name, service]) => [name, service.describe()])),

@@ -61,7 +61,9 @@ describe.each(Object.entries(adapters))('a guard for %s', (_name, guarded) => {
   it('takes the word of trusted proxies on who the caller is, and of nobody else', async () => {
     const limit = { perSecond: 0.01, burst: 1 };
     const from = (address: string): RequestInit => ({ headers: { 'x-forwarded-for': address } });
-    const trusting = await serve(guarded({ ...plain, limit, trustedProxies: ['loopback'] }, (_q, response) => response.end()));
+    const trusting = await serve(
+      guarded({ ...plain, limit, trustedProxies: ['loopback'] }, (_q, response) => response.end()),
+    );
     expect((await fetch(trusting, from('203.0.113.1'))).status).toBe(200);
     expect((await fetch(trusting, from('203.0.113.2'))).status).toBe(200);
     expect((await fetch(trusting, from('203.0.113.9, 203.0.113.2'))).status).toBe(429);
@@ -108,7 +110,8 @@ describe.each(Object.entries(adapters))('a guard for %s', (_name, guarded) => {
   it('answers probes when asked to, past every limit', async () => {
     const init: GuardInit = { ...plain, limit: { perSecond: 0.01, burst: 1 }, health: true };
     const origin = await serve(guarded(init, (_request, response) => response.end()));
-    for (const path of ['/livez', '/readyz', '/livez', '/readyz']) expect((await fetch(origin + path)).status).toBe(200);
+    for (const path of ['/livez', '/readyz', '/livez', '/readyz'])
+      expect((await fetch(origin + path)).status).toBe(200);
     expect((await fetch(origin)).status).toBe(200);
     expect((await fetch(origin)).status).toBe(429);
   });
@@ -118,7 +121,11 @@ describe.each(Object.entries(adapters))('a guard for %s', (_name, guarded) => {
     const origin = await serve(guarded({ environment }, (_request, response) => response.end()));
     expect([(await fetch(origin)).status, (await fetch(origin)).status]).toEqual([200, 429]);
     const wrong = { FAIRLEAD_INBOUND_LIMT: '1/s', FAIRLEAD_INBOUND_MAX_KEYS: 'many' };
-    expect(() => guarded({ environment: wrong }, () => {})).toThrow(/FAIRLEAD_INBOUND_LIMT[^]*did you mean[^]*many/);
-    expect(() => guarded({ ...plain, trustedProxies: true as never, limt: 1 } as never, () => {})).toThrow(/limt[^]*limit/);
+    expect(() => guarded({ environment: wrong }, () => {})).toThrow(
+      /FAIRLEAD_INBOUND_LIMT[\s\S]*did you mean[\s\S]*many/,
+    );
+    expect(() => guarded({ ...plain, trustedProxies: true as never, limt: 1 } as never, () => {})).toThrow(
+      /limt[\s\S]*limit/,
+    );
   });
 });

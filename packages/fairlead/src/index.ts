@@ -1,6 +1,7 @@
 /** @module A service mesh without sidecars: what an application needs to call its services, and the parts to extend it. */
 export * from '@fairlead/balance';
 export * from '@fairlead/core';
+export * from '@fairlead/kubernetes';
 export * from '@fairlead/policies';
 export * from '@fairlead/telemetry';
 export {

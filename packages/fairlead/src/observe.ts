@@ -28,7 +28,14 @@ export function observeAttempt(call: Call, next: Handler): Promise<Reply> {
     (reply) => {
       const { service, endpoint, attempt, at } = call;
       const ms = reply.at - at;
-      call.runtime.on?.({ type: 'attempt.ended', service, endpoint: endpoint?.id ?? '', attempt, status: reply.status, ms });
+      call.runtime.on?.({
+        type: 'attempt.ended',
+        service,
+        endpoint: endpoint?.id ?? '',
+        attempt,
+        status: reply.status,
+        ms,
+      });
       return reply;
     },
     (error: unknown): Reply => {

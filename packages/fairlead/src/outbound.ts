@@ -32,7 +32,8 @@ export function outboundLayers(
     // Above the retries: it judges what they could not save, and an open breaker costs none.
     service.breaker !== false && gate(breaker(service.breaker)),
     // Everything from here on happens once per attempt. Also without retries, since it is what ends an attempt's share.
-    attempts > 1 && retry({ ...service.retry, attempts, budget: service.budget === false ? null : retryBudget(service.budget) }),
+    attempts > 1 &&
+      retry({ ...service.retry, attempts, budget: service.budget === false ? null : retryBudget(service.budget) }),
     // The time of one attempt, up to the head of its reply.
     service.attemptTimeoutMs !== false && attemptTimeout({ ms: service.attemptTimeoutMs }),
     // Picks an endpoint that this call was not sent to yet; asks and tells its health.

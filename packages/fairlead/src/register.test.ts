@@ -28,11 +28,15 @@ beforeAll(async () => {
 });
 afterAll(() => server.terminate());
 
-function run(flag: string, code: string, env: Record<string, string>): { status: number | null; out: string; err: string } {
+function run(
+  flag: string,
+  code: string,
+  env: Record<string, string>,
+): { status: number | null; out: string; err: string } {
   const file = flag === '--require' ? fileURLToPath(register) : register.href;
   const args = [flag, file, '--input-type=module', '--eval', code];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, {
-    env: { PATH: process.env['PATH'] ?? '', ...env },
+    env: { PATH: process.env.PATH ?? '', ...env },
     encoding: 'utf8',
     timeout: 20_000,
   });
@@ -42,11 +46,14 @@ function run(flag: string, code: string, env: Record<string, string>): { status:
 const call = (url: string): string => `console.log(await (await fetch(${JSON.stringify(url)})).text());`;
 
 describe.skipIf(!built)('fairlead/register', () => {
-  it.each(['--import', '--require'])('with %s sends calls to a service through the stack, and others as ever', (flag) => {
-    const env = { FAIRLEAD_SERVICE_PAYMENTS: `http://127.0.0.1:1,${origin}` };
-    const result = run(flag, `${call('http://payments/a')} ${call(`${origin}/b`)}`, env);
-    expect(result).toEqual({ status: 0, out: 'seen /a\nseen /b', err: '' });
-  });
+  it.each(['--import', '--require'])(
+    'with %s sends calls to a service through the stack, and others as ever',
+    (flag) => {
+      const env = { FAIRLEAD_SERVICE_PAYMENTS: `http://127.0.0.1:1,${origin}` };
+      const result = run(flag, `${call('http://payments/a')} ${call(`${origin}/b`)}`, env);
+      expect(result).toEqual({ status: 0, out: 'seen /a\nseen /b', err: '' });
+    },
+  );
 
   it('leaves fetch alone where there is nothing to do', () => {
     const code = 'console.log(fetch.toString().includes("native") || fetch.name)';

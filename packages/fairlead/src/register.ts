@@ -13,7 +13,7 @@ const once = Symbol.for('fairlead.registered.v1');
 const here = globalThis as { [once]?: boolean };
 
 // Asked before anything else is read: a kill switch has to work whatever else is wrong.
-const disabled = boolean().parse(process.env['FAIRLEAD_DISABLED']?.trim() ?? '') === true;
+const disabled = boolean().parse(process.env.FAIRLEAD_DISABLED?.trim() ?? '') === true;
 
 if (here[once] !== true && !disabled) {
   here[once] = true;

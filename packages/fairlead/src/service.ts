@@ -1,5 +1,5 @@
 /** @module One service of a client: its endpoints, its stack, and the connections it holds. */
-import { Cluster, type ClusterState, type HealthState, resolverOf } from '@fairlead/balance';
+import { Cluster, type ClusterState, type HealthState, resolverOf, type SourceSchemes } from '@fairlead/balance';
 import { compose, type Handler, type Middleware, type Resolver, type Runtime } from '@fairlead/core';
 import { createTransport, type Transport } from '@fairlead/transport';
 import { outboundLayers } from './outbound.js';
@@ -35,9 +35,9 @@ export interface ServiceDescription {
   readonly settings: Readonly<Record<string, SettingDescription>>;
 }
 
-function resolver(name: string, from: ServiceSettings['from']): Resolver {
+function resolver(name: string, from: ServiceSettings['from'], schemes: SourceSchemes): Resolver {
   if (typeof from === 'object' && 'watch' in from) return from;
-  return resolverOf(from ?? '', { name: `services.${name}.from` });
+  return resolverOf(from ?? '', { name: `services.${name}.from`, schemes });
 }
 
 /** A service, ready to be called. Nothing is opened or asked before the first call. */
@@ -60,6 +60,7 @@ export class Service {
     resolved: Resolved<ServiceSettings>,
     client: ClientSettings,
     runtime: Runtime,
+    schemes: SourceSchemes,
     end: Handler | null,
   ) {
     const settings = resolved.values;
@@ -69,7 +70,7 @@ export class Service {
     this.#transport = end === null ? createTransport(settings.transport) : null;
     this.#cluster = new Cluster({
       service: name,
-      resolver: resolver(name, settings.from),
+      resolver: resolver(name, settings.from, schemes),
       runtime,
       // Nobody is ejected where nobody may be.
       health: settings.health === false ? { maxEjectedRatio: 0 } : settings.health,

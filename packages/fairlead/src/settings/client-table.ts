@@ -9,7 +9,8 @@ import { boolean, codeOnly, oneOf } from './values.js';
 export const tracingSetting: Setting<TracingMode> = setting(
   oneOf<TracingMode>('auto', 'own', 'off'),
   traceDefaults.tracing,
-  'Trace headers, and spans where an OpenTelemetry SDK is registered. `auto` leaves those of attempts to an instrumentation of undici that is there; `own` makes them in any case, and keeps the one of OpenTelemetry quiet; `off` makes none.',
+  'Trace headers and, with an OpenTelemetry SDK, spans. `auto` leaves attempts to an instrumentation of undici that is ' +
+    'there; `own` makes all itself and keeps that of OpenTelemetry quiet; `off` makes none.',
   { env: 'TRACING' },
 );
 
@@ -17,7 +18,7 @@ export const tracingSetting: Setting<TracingMode> = setting(
 export const newTracesSetting: Setting<NewTraces> = setting(
   oneOf<NewTraces>('unsampled', 'sampled', 'none'),
   traceDefaults.newTraces,
-  'Whether to begin a trace where none is going on and no SDK decides, and its sampled flag. With `none` the services that are called decide for themselves; only an invalid `traceparent` is replaced, by an unsampled one.',
+  'What to begin where no trace is going on and no SDK decides. A `traceparent` that is invalid is replaced even with `none`.',
   { env: 'NEW_TRACES' },
 );
 

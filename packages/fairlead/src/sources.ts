@@ -1,0 +1,27 @@
+/** @module The sources of endpoints that a client understands, beyond those that need only Node. */
+import type { SourceSchemes } from '@fairlead/balance';
+import { type Access, inCluster, kubernetes, parseTarget } from '@fairlead/kubernetes';
+import { createTransport, type Transport } from '@fairlead/transport';
+
+/**
+ * `kubernetes://service.namespace:port`. All services of a client share the connections to the API server, which is found
+ * in the way of a pod when the first such source is read.
+ */
+export class Sources {
+  readonly schemes: SourceSchemes = {
+    kubernetes: (source) => {
+      const target = parseTarget(source);
+      this.#access ??= inCluster();
+      // Its own transport: the API server has a certificate authority of its own, and endpoints do not.
+      this.#apiServer ??= createTransport({ tls: { ca: this.#access.ca ?? undefined } });
+      return kubernetes({ ...target, access: this.#access, handler: this.#apiServer.handler });
+    },
+  };
+  #access: Access | null = null;
+  #apiServer: Transport | null = null;
+
+  /** Call it when nobody watches any more. */
+  async close(): Promise<void> {
+    await this.#apiServer?.close(0);
+  }
+}
