@@ -8,6 +8,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:
 import {
   type Call,
   CanceledError,
+  ConfigError,
   createReply,
   type FairleadError,
   type Handler,
@@ -266,6 +267,7 @@ describe('what cannot be asked', () => {
     const error = await rejection(fetchTo(server)('http://payment/'));
     expect(error).toBeInstanceOf(TypeError);
     expect(error.message).toBe('payment is not a service of this client; did you mean payments?');
+    expect(error.cause).toBeInstanceOf(ConfigError);
     expect((await rejection(fetchTo(server)('http://other.example/'))).message).not.toMatch(/did you mean/);
     expect((await rejection(fetchTo(server)('data:text/plain,x'))).message).toMatch(/only http/);
   });

@@ -1,6 +1,8 @@
 /** @module fetch, with the name of a service for a host. */
 import {
   type CallInit,
+  ConfigError,
+  type ConfigProblem,
   closest,
   createCall,
   type Handler,
@@ -75,14 +77,25 @@ function isRequest(input: unknown): input is Request {
 }
 
 function checkPath({ path }: Target, { service }: Route): void {
-  if (!isOriginForm(path)) throw new TypeError(`${path} is not a path within ${service}: it must begin with one '/'`);
+  if (isOriginForm(path)) return;
+  const message = `${path} is not a path within ${service}: it must begin with one '/'`;
+  throw refusal(message, { name: 'path', value: path, expected: "a path that begins with one '/'" });
 }
 
 function unknownHost(target: Target | null, options: FetchOptions): TypeError {
-  if (target === null) return new TypeError('only http and https URLs lead to a service');
-  const hint = closest(target.host, options.names?.() ?? []);
-  const meant = hint === null ? '' : `; did you mean ${hint}?`;
-  return new TypeError(`${target.host} is not a service of this client${meant}`);
+  if (target === null) {
+    const message = 'only http and https URLs lead to a service';
+    return refusal(message, { name: 'url', expected: 'an http or https URL' });
+  }
+  const { host } = target;
+  const names = options.names?.() ?? [];
+  const didYouMean = closest(host, names);
+  const message = `${host} is not a service of this client${didYouMean === null ? '' : `; did you mean ${didYouMean}?`}`;
+  return refusal(message, { name: 'host', value: host, expected: `one of ${names.join(', ')}`, didYouMean });
+}
+
+function refusal(message: string, problem: ConfigProblem): TypeError {
+  return new TypeError(message, { cause: new ConfigError([problem], 'fetch') });
 }
 
 /** One fetch from call to end of body, redirects included. It is the scope of its calls, which saves an object and a watcher. */

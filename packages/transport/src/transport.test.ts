@@ -781,11 +781,13 @@ describe('the body', () => {
     expect([sink.error, sink.bytes === drained]).toEqual([undefined, true]);
   });
 
-  it('delivers one piece at a time to a sink that pauses after each', async () => {
-    const server = await http((_, response) => {
-      for (const text of ['a', 'b', 'c']) response.write(text);
-      response.end();
+  const inChunks = (): Promise<TestServer> =>
+    raw((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n');
     });
+
+  it('delivers one piece at a time to a sink that pauses after each', async () => {
+    const server = await inChunks();
     const reply = await make().handler(call(server));
     await new Promise((resolve) => reply.onEnd(resolve));
     const sink = new Recorder();
@@ -804,10 +806,7 @@ describe('the body', () => {
   });
 
   it('lets a sink resume from within', async () => {
-    const server = await http((_, response) => {
-      for (const text of ['a', 'b', 'c']) response.write(text);
-      response.end();
-    });
+    const server = await inChunks();
     const reply = await make().handler(call(server));
     await new Promise((resolve) => reply.onEnd(resolve));
     const sink = new Recorder();
