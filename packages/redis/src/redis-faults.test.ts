@@ -121,6 +121,20 @@ describe.skipIf(!redisInstalled('redis-faults.test.ts'))('a fleet and a real ser
     expect([await redis.llen('fairlead:limit:{list}'), buckets.down]).toEqual([1, false]);
   });
 
+  it('works with a cluster', async () => {
+    const node = new RedisServer(true);
+    try {
+      await node.start();
+      const cluster = await node.clusterClient();
+      const buckets = fleetBuckets({ redis: cluster, perSecond: 0.001, burst: 2 });
+      const verdicts = await Promise.all(['a', 'a', 'a', 'b}{c', ''].map((key) => take(buckets, key)));
+      expect(verdicts.map(({ allowed }) => allowed)).toEqual([true, true, false, true, true]);
+      expect(verdicts.every(({ shared }) => shared)).toBe(true);
+    } finally {
+      await node.close();
+    }
+  });
+
   it('goes without a server that answers and refuses', async () => {
     const buckets = fleetBuckets({ redis, perSecond: 1, burst: 4, onDown: 'closed' });
     await redis.config('SET', 'requirepass', 'secret');

@@ -5,7 +5,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Redis, type RedisOptions } from 'ioredis';
+import { sleep, systemClock } from '@fairlead/core';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
 
 /** Whether there is a redis-server to run. Says aloud if not: a missing server must not look like a passed test. */
 export function redisInstalled(test: string): boolean {
@@ -30,21 +31,32 @@ async function freePort(): Promise<number> {
 /** A server on a port of its own, and its clients. */
 export class RedisServer {
   readonly #folder = mkdtempSync(join(tmpdir(), 'fairlead-redis-'));
-  readonly #clients: Redis[] = [];
+  readonly #clients: (Redis | Cluster)[] = [];
   #process: ChildProcess | null = null;
+  readonly #cluster: boolean;
   port = 0;
+
+  /** @param cluster makes it the only node of a cluster */
+  constructor(cluster = false) {
+    this.#cluster = cluster;
+  }
 
   /** Starts it, empty; again on the same port if it ran before. */
   async start(): Promise<void> {
     const again = this.port !== 0;
     for (let tries = 0; tries < 5; tries++) {
       if (!again) this.port = await freePort();
-      const args = `--port ${this.port} --bind 127.0.0.1 --save --appendonly no --dir ${this.#folder}`.split(' ');
-      // `--save ""` is an empty argument, which split() cannot make.
-      args.splice(args.indexOf('--save') + 1, 0, '');
+      const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', ''];
+      if (this.#cluster) {
+        args.push('--cluster-enabled', 'yes', '--cluster-port', String(await freePort()));
+        // A node that has met no other does not know its address.
+        args.push('--cluster-announce-ip', '127.0.0.1');
+      }
       const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] });
       if (await saysReady(child)) {
         this.#process = child;
+        // A test that times out does not get to close anything.
+        process.once('exit', () => child.kill('SIGKILL'));
         return;
       }
     }
@@ -54,6 +66,19 @@ export class RedisServer {
   /** A client, connected. Errors of its connection are what the tests are about. */
   async client(options: RedisOptions = {}): Promise<Redis> {
     const client = new Redis(this.port, '127.0.0.1', { retryStrategy: () => 5, ...options });
+    client.on('error', () => {});
+    this.#clients.push(client);
+    await once(client, 'ready');
+    return client;
+  }
+
+  /** A client of the cluster, once that has found itself complete. */
+  async clusterClient(): Promise<Cluster> {
+    const node = await this.client();
+    await node.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16_383);
+    // Says nothing when it is ready, so it is asked until it is: 2 s after its start at the earliest.
+    while (!String(await node.call('CLUSTER', 'INFO')).includes('cluster_state:ok')) await sleep(systemClock, 20);
+    const client = new Cluster([{ port: this.port, host: '127.0.0.1' }], { clusterRetryStrategy: () => 5 });
     client.on('error', () => {});
     this.#clients.push(client);
     await once(client, 'ready');
