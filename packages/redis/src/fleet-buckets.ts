@@ -113,8 +113,8 @@ class Buckets implements FleetBuckets, Asker {
  * by all processes together, exactly, on the clock of the Redis server. Redis 5 or newer, or Valkey.
  *
  * While Redis is down or slow, `onDown` decides. What is missing from this process's share of a bucket, times `replicas`,
- * is told to Redis with the next requests for it, so that its return brings no second burst. Nobody waits longer than `timeoutMs`, and only one request at
- * a time finds out, after pauses of 50 ms to 2 s, whether Redis is back.
+ * is told to Redis with the next requests for it, so that its return brings no second burst. Nobody waits longer than
+ * `timeoutMs`, and only one request at a time finds out, after pauses of 50 ms to 2 s, whether Redis is back.
  *
  * Source: GCRA, see {@link bucketScript} and {@link Shares}.
  * @throws ConfigError if an option is missing, unknown or wrong

@@ -19,7 +19,10 @@ export interface Asker {
   canceled(question: Question, reason: unknown): void;
 }
 
-/** A question is its own timer and its own watcher, so that asking allocates only this. What comes late is dropped. */
+/**
+ * A question is its own timer and its own watcher, so that waiting allocates nothing more. What comes late is
+ * dropped.
+ */
 export class Question extends Timer implements ScopeWatcher {
   #over = false;
 
