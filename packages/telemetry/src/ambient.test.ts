@@ -4,6 +4,7 @@ import { createCall, createReply, Scope } from '@fairlead/core';
 import { VirtualClock } from '@fairlead/testing';
 import { describe, expect, it, vi } from 'vitest';
 import { currentAmbient, noAmbient, runWith } from './ambient.js';
+import type { NewTraces } from './call-trace.js';
 import { ambientReader, inboundAmbient, inboundTrace } from './inbound.js';
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -57,19 +58,26 @@ describe('inboundAmbient', () => {
     });
   });
 
-  it.each([[[]], [['traceparent', 'nonsense', 'tracestate', 'a=1']], [['tracestate', 'a=1']]])(
-    'begins a trace without a good one: %j',
-    (headers) => {
-      const { trace } = inboundAmbient(inbound(headers));
-      expect(trace).toMatchObject({ flags: 2, state: null });
-      expect(trace?.traceId).toMatch(/^[0-9a-f]{32}$/);
-      expect(trace?.parentId).toMatch(/^[0-9a-f]{16}$/);
-    },
-  );
+  it.each([[[]], [['tracestate', 'a=1']]])('begins no trace unless it is told to: %j', (headers) => {
+    expect(inboundAmbient(inbound(headers)).trace).toBeNull();
+    expect(ambientReader({ newTraces: 'none' })(inbound(headers)).trace).toBeNull();
+    const { trace } = ambientReader({ newTraces: 'unsampled' })(inbound(headers));
+    expect(trace).toMatchObject({ flags: 2, state: null });
+    expect(trace?.traceId).toMatch(/^[0-9a-f]{32}$/);
+    expect(trace?.parentId).toMatch(/^[0-9a-f]{16}$/);
+    expect(ambientReader({ newTraces: 'sampled' })(inbound(headers)).trace?.flags).toBe(3);
+  });
 
-  it('begins a trace as it is told to, or not at all', () => {
-    expect(ambientReader({ newTraces: 'sampled' })(inbound([])).trace?.flags).toBe(3);
-    expect(ambientReader({ newTraces: 'none' })(inbound([])).trace).toBeNull();
+  it.each<[NewTraces | undefined, number]>([
+    [undefined, 2],
+    ['none', 2],
+    ['unsampled', 2],
+    ['sampled', 3],
+  ])('begins a trace in the place of one that is invalid (newTraces: %s)', (newTraces, flags) => {
+    for (const bad of ['nonsense', '']) {
+      const { trace } = ambientReader({ newTraces })(inbound(['traceparent', bad, 'tracestate', 'a=1']));
+      expect(trace).toMatchObject({ flags, state: null });
+    }
   });
 
   it('reads nothing but the scope when it is off', () => {

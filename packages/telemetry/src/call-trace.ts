@@ -1,5 +1,5 @@
 /** @module What the layers of one call know about its trace: the value of `call.trace`. */
-import { type Call, type Check, type Clock, checks } from '@fairlead/core';
+import { type Call, type Check, checks, headerOf } from '@fairlead/core';
 import { currentAmbient } from './ambient.js';
 import { idsOf } from './ids.js';
 import type { Otel, OtelContext, OtelSpan, OtelTraceState } from './otel.js';
@@ -16,7 +16,8 @@ export type TracingMode = 'auto' | 'own' | 'off';
 
 /**
  * What to do where no trace is going on and no SDK decides: begin one with the sampled flag unset or set, or none. Services
- * that sample as their caller did (the default of OpenTelemetry) then record nothing, everything, or what they like.
+ * that sample as their caller did (the default of OpenTelemetry) then record nothing, everything, or what they like. In the
+ * place of a `traceparent` that is invalid a trace is begun in any case, an unsampled one if this is `none`.
  */
 export type NewTraces = 'unsampled' | 'sampled' | 'none';
 
@@ -46,18 +47,19 @@ export interface CallTrace {
   readonly span: CallSpan | null;
 }
 
-/** The first context of a new trace; null if none is to begin. */
-export function newTrace(clock: Clock, kind: NewTraces): TraceContext | null {
-  if (kind === 'none') return null;
-  const ids = idsOf(clock);
+/** The first context of a new trace for `call`, which has no valid `traceparent`; null if none is to begin. */
+export function newTrace(call: Call, kind: NewTraces): TraceContext | null {
+  // One that is invalid is restarted (W3C Trace Context 2, processing model): somebody meant to trace this.
+  if (kind === 'none' && headerOf(call.headers, 'traceparent') === undefined) return null;
+  const ids = idsOf(call.runtime.clock);
   // The ids are random in all their bytes, which the second flag says.
   const flags = kind === 'sampled' ? randomFlag | sampledFlag : randomFlag;
   return { traceId: ids.traceId(), parentId: ids.spanId(), flags, state: null };
 }
 
-/** The trace of `call` where there are no spans: the one it names itself, else the ambient one, else a new one. */
+/** The trace of `call` where there are no spans: the one it names itself, else the ambient one, else as `kind` says. */
 export function plainTrace(call: Call, kind: NewTraces): CallTrace {
   const ambient = currentAmbient();
-  const context = traceContextOf(call.headers) ?? ambient.trace ?? newTrace(call.runtime.clock, kind);
+  const context = traceContextOf(call.headers) ?? ambient.trace ?? newTrace(call, kind);
   return { context, baggage: ambient.baggage, span: null };
 }

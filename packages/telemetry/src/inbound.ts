@@ -11,7 +11,10 @@ import { type TraceContext, traceContextOf } from './trace-context.js';
 export interface InboundTraceOptions {
   /** Default `auto`; `own` is the same here, `off` reads neither trace context nor baggage. */
   readonly tracing: TracingMode;
-  /** Default `unsampled`: a request without a (valid) `traceparent` begins a trace, so that its calls share one. */
+  /**
+   * Default `none`. Otherwise a request without a `traceparent` begins a trace, so that its calls share one; a request with
+   * an invalid one does so in any case.
+   */
   readonly newTraces: NewTraces;
   /** The application's `@opentelemetry/api`; default null: found by itself once an SDK is registered. */
   readonly api: OtelApi | null;
@@ -20,14 +23,14 @@ export interface InboundTraceOptions {
 /** Defaults of {@link inboundTrace}. */
 export const inboundTraceDefaults: Readonly<InboundTraceOptions> = Object.freeze({
   tracing: 'auto',
-  newTraces: 'unsampled',
+  newTraces: 'none',
   api: null,
 });
 
 /**
  * Makes the function that reads what an inbound call hands on: its scope, its baggage, and the trace. The trace is that of
  * the active OpenTelemetry span if there is one (the HTTP instrumentation has then read the headers already, and a second
- * `SERVER` span would be wrong), else that of the headers, else a new one.
+ * `SERVER` span would be wrong), else that of the headers, else as `newTraces` says.
  * @throws ConfigError if an option is wrong
  */
 export function ambientReader(options?: Partial<InboundTraceOptions>): (call: Call) => Ambient {
@@ -42,7 +45,9 @@ export function ambientReader(options?: Partial<InboundTraceOptions>): (call: Ca
     const otel = source.active();
     const sent = traceContextOf(call.headers);
     const active: TraceContext | null = otel === null ? null : activeContext(otel, sent);
-    const trace = active ?? sent ?? newTrace(call.runtime.clock, newTraces);
+    // With `none`, an SDK without a span here begins its own traces: a flag of ours would switch their recording off.
+    const restart = otel === null || newTraces !== 'none';
+    const trace = active ?? sent ?? (restart ? newTrace(call, newTraces) : null);
     return { scope: call.scope, trace, baggage: baggageOf(call.headers) };
   };
 }

@@ -1,4 +1,4 @@
-// Would catch: two traceparent headers, attempts of one call in different traces or with the same span id, and a
+// Would catch: a trace that begins unasked, an invalid traceparent that goes out, two traceparent headers, attempts of one call in different traces or with the same span id, and a
 // header of the caller lost or sent twice.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import {
@@ -15,6 +15,7 @@ import { VirtualClock } from '@fairlead/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { noAmbient, runWith } from './ambient.js';
+import type { NewTraces } from './call-trace.js';
 import { type PropagateOptions, propagate } from './propagate.js';
 import { type TraceOptions, trace } from './trace.js';
 import { parseTraceparent } from './trace-context.js';
@@ -27,6 +28,7 @@ const ambient = {
   trace: { traceId: 'a'.repeat(32), parentId: 'b'.repeat(16), flags: 3, state: 'v=1' },
   baggage: 'k=v',
 };
+const unsampled = { newTraces: 'unsampled' } as const;
 
 /** Sends a call through both layers, `attempts` times below the first; gives what arrived. */
 async function send(
@@ -79,8 +81,16 @@ async function instrumented<T>(work: () => Promise<T>): Promise<T> {
 }
 
 describe('trace and propagate', () => {
+  it('send no trace where none is going on, unless they are told to', async () => {
+    expect((await send())[0]?.headers).toEqual([]);
+    expect((await send({ headers: ['x', 'y'], attempts: 2 }, {}, null)).map((call) => call.headers)).toEqual([
+      ['x', 'y'],
+      ['x', 'y'],
+    ]);
+  });
+
   it('begin a trace: one for the call, a span id for each attempt', async () => {
-    const calls = await send({ attempts: 3 });
+    const calls = await send({ attempts: 3 }, {}, unsampled);
     const contexts = calls.map(sent);
     expect(new Set(contexts.map((c) => c?.traceId)).size).toBe(1);
     expect(new Set(contexts.map((c) => c?.parentId)).size).toBe(3);
@@ -90,8 +100,8 @@ describe('trace and propagate', () => {
 
   it('begin another trace for another call', async () => {
     const clock = new VirtualClock();
-    const [a] = await send({ clock });
-    const [b] = await send({ clock });
+    const [a] = await send({ clock }, {}, unsampled);
+    const [b] = await send({ clock }, {}, unsampled);
     expect(sent(a)?.traceId).not.toBe(sent(b)?.traceId);
   });
 
@@ -119,17 +129,37 @@ describe('trace and propagate', () => {
     expect(all(call, 'tracestate')).toEqual(['own=1,more=2']);
   });
 
-  it.each([
+  describe.each([
     ['invalid', ['traceparent', 'nonsense', 'tracestate', 'own=1']],
+    ['empty', ['traceparent', '']],
     ['there twice', ['traceparent', traceparent, 'traceparent', traceparent]],
-    ['missing beside a tracestate', ['tracestate', 'own=1']],
-  ])('replace a traceparent of the caller that is %s', async (_, headers) => {
-    const [call] = await send({ headers });
-    expect(sent(call)?.traceId).not.toBe(traceId);
+  ])('with a traceparent of the caller that is %s', (_, headers) => {
+    it.each<[NewTraces | undefined, number]>([
+      [undefined, 2],
+      ['none', 2],
+      ['unsampled', 2],
+      ['sampled', 3],
+    ])('restart the trace, for all attempts (newTraces: %s)', async (newTraces, flags) => {
+      const calls = await send({ headers, attempts: 2 }, {}, { newTraces });
+      expect(calls.map((call) => sent(call)?.flags)).toEqual([flags, flags]);
+      expect(sent(calls[0])?.traceId).toBe(sent(calls[1])?.traceId);
+      expect(sent(calls[0])?.traceId).not.toBe(traceId);
+      expect(calls.map((call) => all(call, 'tracestate'))).toEqual([[], []]);
+      sent((await send({ headers }, { newTraces }, null))[0]);
+    });
+
+    it('go on with the ambient trace, if there is one', async () => {
+      const [call] = await runWith(ambient, () => send({ headers }));
+      expect(sent(call)?.traceId).toBe('a'.repeat(32));
+      expect(all(call, 'tracestate')).toEqual(['v=1']);
+    });
+  });
+
+  it('drop a tracestate of the caller that has no traceparent beside it', async () => {
+    expect((await send({ headers: ['tracestate', 'own=1'] }))[0]?.headers).toEqual([]);
+    const [call] = await send({ headers: ['tracestate', 'own=1'] }, {}, unsampled);
+    sent(call);
     expect(all(call, 'tracestate')).toEqual([]);
-    const [inherits] = await runWith(ambient, () => send({ headers }));
-    expect(sent(inherits)?.traceId).toBe('a'.repeat(32));
-    expect(all(inherits, 'tracestate')).toEqual(['v=1']);
   });
 
   it('leave baggage that the caller set as it is', async () => {
@@ -152,13 +182,13 @@ describe('trace and propagate', () => {
   });
 
   it('work without the call-level layer, each attempt on its own', async () => {
-    const calls = await send({ attempts: 2 }, {}, null);
+    const calls = await send({ attempts: 2 }, unsampled, null);
     expect(sent(calls[0])?.traceId).not.toBe(sent(calls[1])?.traceId);
   });
 
   it('send the same ids for the same seed', async () => {
-    const run = async () => (await send({ clock: new VirtualClock({ seed: 5 }) }))[0]?.headers;
-    expect(await run()).toEqual(await run());
+    const run = async () => (await send({ clock: new VirtualClock({ seed: 5 }) }, {}, unsampled))[0];
+    expect(sent(await run())).toEqual(sent(await run()));
   });
 
   it('do not touch anything when off', async () => {
@@ -176,12 +206,14 @@ describe('trace and propagate', () => {
     expect(headers).toEqual(['x', 'y']);
   });
 
-  it('leave exactly one traceparent whatever headers there are', async () => {
+  it('leave exactly one traceparent whatever headers there are, or none if there was none', async () => {
     const name = fc.constantFrom('traceparent', 'tracestate', 'baggage', 'x-request-timeout-ms', 'accept');
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(name, fc.string())), async (pairs) => {
         const [call] = await send({ headers: pairs.flat() });
-        sent(call);
+        if (pairs.some(([n]) => n === 'traceparent')) sent(call);
+        else expect(all(call, 'traceparent')).toEqual([]);
+        sent((await send({ headers: pairs.flat() }, {}, unsampled))[0]);
         expect(all(call, 'accept')).toEqual(pairs.filter(([n]) => n === 'accept').map(([, v]) => v));
       }),
     );
@@ -202,6 +234,12 @@ describe('while somebody else instruments undici', () => {
     expect(plain?.headers).toEqual(['baggage', 'k=v']);
   });
 
+  it('auto takes out a header of the caller that is invalid: that of the instrumentation would be the second', async () => {
+    const headers = ['traceparent', 'nonsense', 'x', 'y', 'tracestate', 'own=1'];
+    const [call] = await instrumented(() => send({ headers }));
+    expect(call?.headers).toEqual(['x', 'y']);
+  });
+
   it('own sends ours all the same', async () => {
     const own = { tracing: 'own' as const };
     const [call] = await instrumented(() => runWith(ambient, () => send({}, own, own)));
@@ -210,7 +248,7 @@ describe('while somebody else instruments undici', () => {
 
   it('auto sends ours again once nobody does any more', async () => {
     await instrumented(() => send());
-    sent((await send())[0]);
+    sent((await runWith(ambient, () => send()))[0]);
   });
 });
 

@@ -24,13 +24,13 @@ import {
 import { type DeadlineHeader, deadlineHeadersCheck, expiryOf, formatDeadline } from './deadline-header.js';
 import { idsOf } from './ids.js';
 import { contextOf, endWith, startAttemptSpan } from './spans.js';
-import { formatTraceparent, type TraceContext } from './trace-context.js';
+import { formatTraceparent, type TraceContext, traceContextOf } from './trace-context.js';
 
 /** Options of {@link propagate}. */
 export interface PropagateOptions {
   /** Default `auto`. Must be the same as that of `trace`. */
   readonly tracing: TracingMode;
-  /** Only for stacks without `trace`: then each attempt is on its own. Default `unsampled`. */
+  /** Only for stacks without `trace`: then each attempt is on its own. Default `none`. */
   readonly newTraces: NewTraces;
   /** The headers that tell how many ms are left; default `x-request-timeout-ms`. Sent only if the call has a deadline. */
   readonly deadlineHeaders: readonly DeadlineHeader[];
@@ -43,7 +43,7 @@ export interface PropagateOptions {
 /** Defaults of {@link propagate}. */
 export const propagateDefaults: Readonly<PropagateOptions> = Object.freeze({
   tracing: 'auto',
-  newTraces: 'unsampled',
+  newTraces: 'none',
   deadlineHeaders: Object.freeze<DeadlineHeader[]>(['x-request-timeout-ms']),
   attemptCount: false,
   urlQuery: false,
@@ -53,8 +53,8 @@ export const propagateDefaults: Readonly<PropagateOptions> = Object.freeze({
 const created = channel('undici:request:create');
 
 /**
- * Writes the headers that an attempt brings along: exactly one `traceparent` with a span id of its own, `tracestate`,
- * `baggage` (unless the caller set one) and the time that is left. With an OpenTelemetry SDK each attempt is a `CLIENT` span,
+ * Writes the headers that an attempt brings along: one `traceparent` with a span id of its own if the call is part of a
+ * trace, `tracestate`, `baggage` (unless the caller set one) and the time that is left. An invalid `traceparent` never goes out. With an OpenTelemetry SDK each attempt is a `CLIENT` span,
  * a child of the call's.
  * @throws ConfigError if an option is wrong
  * @throws TimeoutError (as rejection) if the call's deadline has passed and would have been sent
@@ -88,7 +88,9 @@ export function propagate(options?: Partial<PropagateOptions>): Middleware {
     if (trace.span !== null) return spanned(call, next, settings, leftMs, trace, trace.span, instrumented);
     const inject = tracing === 'own' || !instrumented;
     const context = inject ? trace.context : null;
-    return next(call.with({ headers: headersFor(call, settings, leftMs, context, inject, trace.baggage) }));
+    // Beside the header of an instrumentation only one that means something may stay.
+    const replace = inject || traceContextOf(call.headers) === null;
+    return next(call.with({ headers: headersFor(call, settings, leftMs, context, replace, trace.baggage) }));
   };
 }
 

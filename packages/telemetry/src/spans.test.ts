@@ -307,9 +307,10 @@ describe('spans', () => {
   it('are not made where tracing is suppressed, and the call goes on', async () => {
     const exporter = sdk();
     const key = api.createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING');
-    const [call] = await api.context.with(api.context.active().setValue(key, true), () => send());
+    const suppressed = api.context.active().setValue(key, true);
+    const [call] = await api.context.with(suppressed, () => runWith({ ...noAmbient, trace: inbound }, () => send()));
     expect(exporter.getFinishedSpans()).toHaveLength(0);
-    sent(call);
+    expect(sent(call)?.traceId).toBe(traceId);
   });
 
   it('are not made when off', async () => {
@@ -410,4 +411,14 @@ describe('inbound', () => {
     });
     server.end();
   });
+
+  it.each([[[]], [['traceparent', 'nonsense']]])(
+    'leaves it to the SDK to begin a trace, and to sample it: %j',
+    (headers) => {
+      sdk();
+      const call = createCall({ service: 'self', runtime: { clock: new VirtualClock() }, headers });
+      expect(ambientReader()(call).trace).toBeNull();
+      expect(ambientReader({ newTraces: 'sampled' })(call).trace?.flags).toBe(3);
+    },
+  );
 });

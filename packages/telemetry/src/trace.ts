@@ -8,7 +8,7 @@ import { endWith, startCallSpan } from './spans.js';
 export interface TraceOptions {
   /** Default `auto`. Must be the same as that of `propagate`. */
   readonly tracing: TracingMode;
-  /** Default `unsampled`. Does not matter once an OpenTelemetry SDK decides. */
+  /** Default `none`. Does not matter once an OpenTelemetry SDK decides. */
   readonly newTraces: NewTraces;
   /** The application's `@opentelemetry/api`; default null: found by itself once an SDK is registered. */
   readonly api: OtelApi | null;
@@ -17,14 +17,14 @@ export interface TraceOptions {
 /** Defaults of {@link trace}. */
 export const traceDefaults: Readonly<TraceOptions> = Object.freeze({
   tracing: 'auto',
-  newTraces: 'unsampled',
+  newTraces: 'none',
   api: null,
 });
 
 /**
  * Gives a call its place in a trace, for all of its attempts: below the `traceparent` that the caller set himself, else below
- * the active OpenTelemetry span, else below the ambient trace context, else at the head of a new trace. While an
- * OpenTelemetry SDK is registered, the call gets an `INTERNAL` span that ends when its reply is over.
+ * the active OpenTelemetry span, else below the ambient trace context, else as `newTraces` says. While an OpenTelemetry SDK
+ * is registered, the call gets an `INTERNAL` span that ends when its reply is over.
  *
  * Reads the ambient context here and nowhere below: later attempts may be started by a timer, which belongs to nobody.
  * @throws ConfigError if an option is wrong
