@@ -1,5 +1,5 @@
 // Loads every import of every packed package in an otherwise empty project, on every supported Node, by import and by
-// require; and compiles a program that uses all of their types.
+// require; runs the README's first example there; and compiles a program that uses all of their types.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { withInstalled } from './installed.mjs';
 import { supportedNodes } from './node-versions.mjs';
 import { packages, root } from './packages.mjs';
 import { assertProjectNode } from './project-node.mjs';
+import { readmePrograms } from './readme-example.mjs';
 
 assertProjectNode();
 const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -17,6 +18,8 @@ let failed = 0;
 
 await withInstalled([`@types/node@${devDependencies['@types/node']}`], (folder) => {
   copyFileSync(join(root, 'scripts/smoke-load.mjs'), join(folder, 'smoke-load.mjs'));
+  const programs = Object.entries(readmePrograms());
+  for (const [name, code] of programs) writeFileSync(join(folder, name), code);
   for (const { version, node } of supportedNodes()) {
     let loaded = 0;
     for (const entry of imports) {
@@ -24,7 +27,12 @@ await withInstalled([`@types/node@${devDependencies['@types/node']}`], (folder) 
     }
     const wanted = imports.length * 2;
     failed += wanted - loaded;
-    console.log(`Node ${version}: ${loaded} of ${wanted} loads as they should be`);
+    const ran = programs.filter(([name]) => runs(node, folder, name)).length;
+    failed += programs.length - ran;
+    console.log(
+      `Node ${version}: ${loaded} of ${wanted} loads as they should be; ` +
+        `the README's example ran ${ran} of ${programs.length} times, by import and by require`,
+    );
   }
   if (!compiles(folder)) failed++;
 });
@@ -39,6 +47,14 @@ function load(node, folder, entry, first) {
   // A warning at import, such as the one on an experimental feature, is a defect for a library.
   if (status === 0 && stdout + stderr === '') return true;
   console.error(`${entry.specifier}, ${first} first: exit ${status}\n${stdout}${stderr}`);
+  return false;
+}
+
+/** @param {string} node @param {string} folder @param {string} program */
+function runs(node, folder, program) {
+  const { status, stdout, stderr } = spawnSync(node, [program], { cwd: folder, encoding: 'utf8', timeout: 30_000 });
+  if (status === 0 && stderr === '' && stdout.includes("path: '/charges/42'")) return true;
+  console.error(`${program}: exit ${status}\n${stdout}${stderr}`);
   return false;
 }
 

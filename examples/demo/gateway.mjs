@@ -22,7 +22,7 @@ if (kind === 'fairlead') {
       attempts += event.attempts;
     },
   });
-  app.use(guard({ name: 'gateway', limit: { perSecond: 150, burst: 50 } }));
+  app.use(guard({ name: 'gateway', limit: { perSecond: 150, burst: 20 } }));
   callPayments = (path) => client.fetch(`http://payments${path}`);
 } else {
   // ---- with built-in fetch, spread round-robin over the same replicas
