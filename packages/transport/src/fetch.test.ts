@@ -526,6 +526,17 @@ describe('failures', () => {
     expect((await rejection(fetch(server.origin).then((r) => r.text()))).message).toBe('terminated');
   });
 
+  it('a body that fails while it is sent: a TypeError, since nobody aborted', async () => {
+    const server = await http(() => {});
+    const broken = new Error('disk');
+    const body = (async function* () {
+      yield new Uint8Array(1);
+      throw broken;
+    })();
+    const error = await rejection(fetchTo(server)('http://payments/', { method: 'POST', body }));
+    expect([error.constructor, error.message, error.cause.cause]).toEqual([TypeError, 'fetch failed', broken]);
+  });
+
   it('a stack that throws', async () => {
     const bug = new RangeError('bug');
     const error = await rejection(

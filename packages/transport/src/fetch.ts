@@ -125,7 +125,7 @@ class FetchRun extends Scope implements ResponseContext {
   }
 
   explain(error: unknown): unknown {
-    return fetchError(error, 'terminated', this.#signal);
+    return fetchError(error, 'terminated', this.#signal, this.canceled);
   }
 
   begin(target: Target): Promise<Response> {
@@ -247,7 +247,7 @@ class FetchRun extends Scope implements ResponseContext {
     const { body } = this.#draft;
     // Nobody will ever read it; a stream should know.
     if (body !== null && isOnce(body) && body.started !== true) void body.once[Symbol.asyncIterator]().return?.();
-    this.#reject(fetchError(error, 'fetch failed', this.#signal));
+    this.#reject(fetchError(error, 'fetch failed', this.#signal, this.canceled));
     this.close();
   }
 }
