@@ -1,5 +1,6 @@
 // Who may import whom. Type-only imports count: a type from above ties two packages together as firmly as a value.
-const anyTest = '\\.test\\.ts$';
+// What stands beside src in test or tests is helpers of tests: nothing of it is published.
+const anyTest = '\\.test\\.ts$|^packages/[^/]+/tests?/';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -22,7 +23,7 @@ export default {
       name: 'part-tests-import-core-and-testing-only',
       comment: 'A test of core or of a part may use @fairlead/testing besides, and still no other part.',
       severity: 'error',
-      from: { path: `^packages/(?!fairlead/)([^/]+)/.*${anyTest}` },
+      from: { path: '^packages/(?!fairlead/)([^/]+)/(?:.*\\.test\\.ts$|tests?/)' },
       to: {
         path: '^(packages|node_modules/@fairlead|node_modules/fairlead)/',
         pathNot: '^packages/(core|testing|$1)/',

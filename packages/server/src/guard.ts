@@ -28,6 +28,7 @@ import { readTimeoutMs } from './inbound-deadline.js';
 import { guardNode, type NodeListener } from './node.js';
 import { type LimitRefusal, refusalKind, refusalStatus, refuse } from './refusal.js';
 import { sendReply } from './send-reply.js';
+import type { Serving } from './serving.js';
 
 /** Runs `work` in the ambient context of `call`, so that outbound calls made inside find it. */
 export type RunInContext = <T>(call: Call, work: () => T) => T;
@@ -85,18 +86,11 @@ const rules: Checks<GuardOptions> = {
 };
 
 /** Guards a server, under any framework that is built on Node's requests and responses. */
-export interface Guard {
+export interface Guard extends Serving {
   /** Wraps a listener of node:http, node:https or node:http2. */
   node(listener: NodeListener): NodeListener;
   /** A middleware for express or connect. It has to be the first one. */
   express(): ExpressMiddleware;
-  /**
-   * What adapters are made of: takes a request through the layers, then calls `next`. An error of a layer that no client
-   * should see is passed to `next`, which has to answer it.
-   */
-  serve(request: IncomingMessage, response: ServerResponse, next: Next): void;
-  /** Answers for a handler that has failed: 500 if it has not begun to answer; what it has begun is cut off. */
-  fail(request: IncomingMessage, response: ServerResponse, error: unknown): void;
 }
 
 class InboundEngine implements Guard, ExchangeHost {

@@ -11,4 +11,5 @@ export * from './node.js';
 export type { HealthCheck } from './probe.js';
 export * from './rate-limit.js';
 export { type LimitRefusal, nackHeader } from './refusal.js';
+export type { Serving } from './serving.js';
 export { processSignals, type SignalSource } from './stop-signals.js';
