@@ -41,6 +41,8 @@ export type EndListener = (error: unknown) => void;
 /** The answer. HTTP statuses are replies, never errors. */
 export interface Reply {
   readonly status: number;
+  /** The reason phrase, where there was one. */
+  readonly statusText?: string;
   readonly headers: ReplyHeaders;
   readonly body: ReplyBody;
   /** Who answered; null if nobody outside did. */

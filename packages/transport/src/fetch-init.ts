@@ -8,8 +8,6 @@ import type { Draft } from './redirect.js';
 export interface FetchCallOptions {
   /** The time of the whole call, body included, in ms; at most what is left of the caller's own. */
   readonly timeoutMs?: number;
-  /** All tries with the first. Passed on in the call's attributes under {@link fetchCallOptions}. */
-  readonly attempts?: number;
   /** Whether sending it twice is the same as sending it once. Default: by method. */
   readonly idempotent?: boolean;
   /** Whatever layers of your own want to know. */
@@ -89,10 +87,7 @@ function bodyOf(request: Request): EncodedBody {
 
 function optionsOf(options: FetchCallOptions | undefined): FetchCallOptions | undefined {
   if (options === undefined) return undefined;
-  const { timeoutMs, attempts } = options;
+  const { timeoutMs } = options;
   if (timeoutMs !== undefined && !(timeoutMs >= 0)) throw new TypeError('fairlead.timeoutMs must be a number from 0');
-  if (attempts !== undefined && !(Number.isInteger(attempts) && attempts >= 1)) {
-    throw new TypeError('fairlead.attempts must be a whole number from 1');
-  }
   return options;
 }

@@ -255,7 +255,6 @@ describe('what cannot be asked', () => {
     ['the same behind dot segments', 'http://payments/..//evil.test', {}],
     ['integrity', 'http://payments/', { integrity: 'sha256-x' }],
     ['a negative timeout', 'http://payments/', { fairlead: { timeoutMs: -1 } }],
-    ['half an attempt', 'http://payments/', { fairlead: { attempts: 0.5 } }],
   ])('%s is refused', async (_, url, init) => {
     const server = await http((_, response) => response.end());
     expect(await rejection(fetchTo(server)(url, init))).toBeInstanceOf(TypeError);
@@ -699,7 +698,7 @@ describe('what one call may ask', () => {
       return Promise.resolve(createReply());
     };
     const mine = Symbol('mine');
-    const options = { attempts: 2, idempotent: true, timeoutMs: 1000, attributes: { [mine]: 1 } };
+    const options = { idempotent: true, timeoutMs: 1000, attributes: { [mine]: 1 } };
     await fetchTo(handler)('http://payments/', { method: 'POST', fairlead: options });
     const [call] = seen as [Call];
     expect([call.idempotent, call.attributes[mine], call.attributes[fetchCallOptions]]).toEqual([true, 1, options]);
