@@ -286,7 +286,7 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
   #over(error: unknown, trailers: ReplyHeaders): void {
     this.#stage = OVER;
     this.#controller = null;
-    this.#pool.inFlight--;
+    this.#pool.ended();
     const { scope, runtime } = this.#call;
     scope.unwatch(this);
     if (this.armed) runtime.clock.disarm(this);

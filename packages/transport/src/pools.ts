@@ -62,7 +62,10 @@ export class OriginPool {
   readonly #settings: PoolSettings;
   readonly #connect: Connector;
   readonly #pool: UndiciPool;
-  readonly #fresh: Set<UndiciClient> = new Set();
+  /** Connections for one request each, and the end of each. */
+  readonly #fresh: Map<UndiciClient, Promise<void>> = new Map();
+  /** Sockets that are not connections yet. undici does not know them before they are. */
+  readonly #connecting: Set<Socket> = new Set();
   #closed: Promise<void> | null = null;
   #onClosed: (() => void) | null = null;
 
@@ -85,20 +88,31 @@ export class OriginPool {
    */
   dispatchFresh(request: Dispatcher.DispatchOptions, handler: Handler): void {
     const client = new Client(this.origin, this.#clientOptions());
-    this.#fresh.add(client);
     client.dispatch({ ...request, reset: true }, handler);
     // Closing waits for what has been dispatched.
-    void client.close().then(() => this.#fresh.delete(client));
+    this.#fresh.set(
+      client,
+      client.close().then(() => void this.#fresh.delete(client)),
+    );
+  }
+
+  /** A request is over. */
+  ended(): void {
+    this.inFlight--;
+    // Not at once: undici may be in the middle of telling us.
+    if (this.inFlight === 0 && this.#closed !== null) queueMicrotask(() => void this.#cut());
   }
 
   /**
    * Lets the requests under way finish and closes what is idle at once. After `graceMs` it cuts off the rest: undici's own
-   * close waits forever for a body that nobody reads. Asked again it takes the earlier end.
+   * close waits forever for a body that nobody reads. Asked again it takes the earlier end. With nothing under way it is
+   * cut at once: what undici still has queued, or makes a connection for, was canceled.
    */
   close(graceMs: number, clock: Clock): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
       this.#onClosed = resolve;
       void this.#drain().then(resolve);
+      if (this.inFlight === 0) void this.#cut();
     });
     if (Number.isFinite(graceMs)) {
       const deadline = later(clock, graceMs, () => void this.#cut());
@@ -109,11 +123,12 @@ export class OriginPool {
 
   async #drain(): Promise<void> {
     await this.#pool.close();
-    while (this.#fresh.size > 0) await Promise.all([...this.#fresh].map((client) => client.close()));
+    while (this.#fresh.size > 0) await Promise.all(this.#fresh.values());
   }
 
   async #cut(): Promise<void> {
-    await Promise.all([this.#pool.destroy(), ...[...this.#fresh].map((client) => client.destroy())]);
+    for (const socket of this.#connecting) socket.destroy(new Error('closed while it was connecting'));
+    await Promise.all([this.#pool.destroy(), ...[...this.#fresh.keys()].map((client) => client.destroy())]);
     // Draining does not end by itself if something was queued when the pool was destroyed.
     this.#onClosed?.();
   }
@@ -144,8 +159,10 @@ export class OriginPool {
     const onClose = (): void => {
       this.connected--;
     };
-    return (options, callback) =>
-      connect(options, (...result) => {
+    return (options, callback) => {
+      // undici does not declare what its own connector returns.
+      const connecting = connect(options, (...result) => {
+        this.#connecting.delete(connecting);
         const socket = result[1];
         // undici leaves it out, rather than null, when there is an error.
         if (socket) {
@@ -153,7 +170,9 @@ export class OriginPool {
           socket.on('error', rememberServed).once('close', onClose);
         }
         callback(...result);
-      });
+      }) as unknown as Socket;
+      this.#connecting.add(connecting);
+    };
   }
 }
 
