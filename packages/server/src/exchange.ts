@@ -199,7 +199,8 @@ function closeAll(request: Marked): void {
   for (let each = request[current] ?? null; each !== null; each = each.outer) each.end();
 }
 
-function expiry(scope: Scope): Promise<never> {
+/** The reason why `scope` is over, as a rejection; a deadline that has passed counts although no timer has fired yet. */
+export function expiry(scope: Scope): Promise<never> {
   try {
     scope.throwIfExpired();
   } catch (error) {

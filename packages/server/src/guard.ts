@@ -20,7 +20,7 @@ import {
   Tried,
 } from '@fairlead/core';
 import type { Drain } from './drain.js';
-import { Exchange, type ExchangeHost, exchangeOf, type Next } from './exchange.js';
+import { Exchange, type ExchangeHost, exchangeOf, expiry, type Next } from './exchange.js';
 import { type ExpressMiddleware, guardExpress } from './express.js';
 import { headerPairs } from './header-pairs.js';
 import type { Health } from './health.js';
@@ -138,7 +138,8 @@ class InboundEngine implements Guard, ExchangeHost {
     );
     let answer: ReturnType<Handler>;
     try {
-      answer = this.#stack(call);
+      // Too late from the beginning: not worth a look at any limit.
+      answer = timeoutMs <= 0 ? expiry(exchange) : this.#stack(call);
     } catch (error) {
       answer = Promise.reject(error);
     }
