@@ -714,6 +714,20 @@ describe('what one call may ask', () => {
     expect([error.constructor, error.cause.constructor, error.cause.of]).toEqual([TypeError, TimeoutError, 'call']);
     expect(systemClock.now() - started).toBeGreaterThanOrEqual(30);
   });
+
+  it('and when that is up, what the layers make of it is the answer', async () => {
+    const handler: Handler = (call) =>
+      new Promise((resolve) =>
+        call.scope.watch({ onCancel: () => resolve(Promise.resolve(createReply({ body: 'stale' }))) }),
+      );
+    const response = await fetchTo(handler)('http://payments/', { fairlead: { timeoutMs: 5 } });
+    expect(await response.text()).toBe('stale');
+    const tired: Handler = (call) =>
+      new Promise((_, reject) => call.scope.watch({ onCancel: () => reject(new NoEndpointError(pending)) }));
+    const pending = { service: 'payments', state: 'pending' } as const;
+    const error = await rejection(fetchTo(tired)('http://payments/', { fairlead: { timeoutMs: 5 } }));
+    expect(error.cause).toMatchObject({ code: 'ERR_NO_ENDPOINT', state: 'pending' });
+  });
 });
 
 describe('redirects', () => {

@@ -5,6 +5,7 @@ import {
   type ConfigProblem,
   closest,
   createCall,
+  errorCode,
   type Handler,
   isOnce,
   type Reply,
@@ -147,11 +148,14 @@ class FetchRun extends Scope implements ResponseContext {
     return promise;
   }
 
-  /** Settles the caller's promise at once, even if a layer below does not listen to the scope. */
+  /**
+   * Settles the caller's promise at once, even if a layer below does not listen to the scope. Not when time is up: what
+   * the layers make of that, a stand-in or an account of what was tried, is the answer.
+   */
   override cancel(reason?: unknown): void {
     const before = this.canceled;
     super.cancel(reason);
-    if (this.canceled && !before) this.#fail(this.reason);
+    if (this.canceled && !before && errorCode(this.reason) !== 'ERR_TIMEOUT') this.#fail(this.reason);
   }
 
   #send(target: Target): void {
