@@ -1,32 +1,51 @@
 // One stem, five shelves: whoever knows the name of a policy knows where its code, tests, page, example and benchmark
-// are. Tests and a page are for every policy; the table says which have an example and a benchmark of their own.
-import { existsSync } from 'node:fs';
+// are. The code, its tests and the page are for every policy; the table says what example shows it, and by which name it
+// is measured in benchmarks/layers.bench.ts.
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** @type {Record<string, ('docs' | 'example' | 'benchmark')[]>} */
+const folder = 'packages/policies/src';
+const benchmark = 'benchmarks/layers.bench.ts';
+
+/** @typedef {{ docs?: false, example?: string, benchmark?: string }} Shelves */
+/** @type {Record<string, Shelves>} */
 const policies = {
-  timeout: ['docs', 'example'],
-  deadline: ['docs', 'example'],
-  retry: ['docs', 'example', 'benchmark'],
+  timeout: { example: 'timeout', benchmark: 'attemptTimeout' },
+  deadline: { example: 'deadline', benchmark: 'deadline' },
+  retry: { example: 'retry', benchmark: 'retry' },
   // Arithmetic of retry: its page is the one on retry.
-  backoff: [],
-  'retry-budget': ['docs', 'benchmark'],
-  hedge: ['docs', 'example', 'benchmark'],
-  breaker: ['docs', 'example', 'benchmark'],
-  'token-bucket': ['docs', 'example', 'benchmark'],
-  concurrency: ['docs', 'example', 'benchmark'],
-  pace: ['docs', 'example', 'benchmark'],
-  replay: ['docs', 'example'],
-  fallback: ['docs', 'example'],
+  backoff: { docs: false },
+  'retry-budget': { example: 'retry', benchmark: 'retryBudget' },
+  breaker: { example: 'breaker', benchmark: 'breaker' },
+  'token-bucket': { example: 'token-bucket', benchmark: 'tokenBucket' },
+  'keyed-buckets': { example: 'token-bucket', benchmark: 'keyedBuckets' },
+  fallback: { example: 'fallback', benchmark: 'fallback' },
+  // For layers of one's own; it has no place in the standard stack.
+  race: { benchmark: 'race' },
 };
 
 /** @param {string} root @returns {string[]} problems */
 export function checkShelves(root) {
-  return Object.entries(policies).flatMap(([stem, shelves]) => {
-    const paths = [`packages/policies/src/${stem}.ts`, `packages/policies/src/${stem}.test.ts`];
-    if (shelves.includes('docs')) paths.push(`docs/policies/${stem}.md`);
-    if (shelves.includes('example')) paths.push(`examples/${stem}.ts`);
-    if (shelves.includes('benchmark')) paths.push(`benchmarks/${stem}.bench.ts`);
-    return paths.filter((path) => !existsSync(join(root, path))).map((path) => `${stem}: the shelf ${path} is empty`);
+  const measured = textOf(join(root, benchmark));
+  const problems = Object.entries(policies).flatMap(([stem, shelves]) => {
+    const paths = [`${folder}/${stem}.ts`, `${folder}/${stem}.test.ts`];
+    if (shelves.docs !== false) paths.push(`docs/policies/${stem}.md`);
+    if (shelves.example) paths.push(`examples/${shelves.example}.ts`);
+    const empty = paths.filter((path) => !existsSync(join(root, path))).map((path) => `the shelf ${path} is empty`);
+    // A case is called by the layer, and by what is measured of it: 'retry: a good reply'.
+    if (shelves.benchmark && !measured.includes(`'${shelves.benchmark}: `)) {
+      empty.push(`the shelf ${benchmark} has no case of the name '${shelves.benchmark}: …'`);
+    }
+    return empty.map((problem) => `${stem}: ${problem}`);
   });
+  // What the package hands out must be in the table: a policy that nobody put there would have no shelves at all.
+  for (const [, stem = ''] of textOf(join(root, folder, 'index.ts')).matchAll(/from '\.\/([\w-]+)\.js'/g)) {
+    if (!Object.hasOwn(policies, stem)) problems.push(`${stem}: no shelf is known for it; add it to docs-shelves.mjs`);
+  }
+  return problems;
+}
+
+/** @param {string} path */
+function textOf(path) {
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
