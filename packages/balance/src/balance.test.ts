@@ -93,6 +93,23 @@ describe('balance', () => {
     expect(loads(cut.cluster)).toEqual([0]);
   });
 
+  it.each<[string, () => unknown]>([
+    [
+      'throws at once',
+      () => {
+        throw new Error('mine');
+      },
+    ],
+    ['returns nothing', () => undefined],
+    ['promises nothing', async () => undefined],
+    ['promises something that never ends', async () => ({ status: 200, headers: {} })],
+  ])('gives load back when a layer below %s', async (_what, broken) => {
+    const { cluster, runtime } = make(1, reply());
+    const handler = compose([balance({ cluster })], broken as never);
+    await expect(handler(callTo('payments', { runtime }))).rejects.toBeInstanceOf(Error);
+    expect(loads(cluster)).toEqual([0]);
+  });
+
   it('sends each try of a call elsewhere, and only then to the same again', async () => {
     const { send, backend, runtime } = make(3, reply(500), { maxEjectedRatio: 0 });
     const call = callTo('payments', { runtime });

@@ -80,16 +80,32 @@ function send(node: Node, call: Call, now: number, next: Handler): Promise<Reply
   const { endpoint } = node;
   call.tried.add(endpoint);
   const ticket = node.enter(now);
-  return next(call.with({ endpoint })).then(
-    (reply) => {
-      node.answered(call, ticket, reply);
-      return reply;
-    },
-    (error: unknown): Reply => {
-      node.failed(call, ticket, error);
-      throw error;
-    },
-  );
+  try {
+    return next(call.with({ endpoint })).then(
+      (reply) => {
+        answered(node, call, ticket, reply);
+        return reply;
+      },
+      (error: unknown): Reply => {
+        node.failed(call, ticket, error);
+        throw error;
+      },
+    );
+  } catch (error) {
+    // A handler must not throw. One that does would be in flight for ever.
+    node.failed(call, ticket, error);
+    return Promise.reject(error);
+  }
+}
+
+function answered(node: Node, call: Call, ticket: number, reply: Reply): void {
+  try {
+    node.answered(call, ticket, reply);
+  } catch (error) {
+    // A layer below gave back something that is no reply, and that will never end.
+    node.failed(call, ticket, error);
+    throw error;
+  }
 }
 
 async function nobody(cluster: Cluster, picker: Picker, call: Call, next: Handler): Promise<Reply> {
