@@ -330,6 +330,16 @@ describe('balance', () => {
   });
 });
 
+describe('balance over a cluster that was closed', () => {
+  it('says so, rather than that there is nobody, which would be tried again', async () => {
+    const { send, cluster, backend } = make(2, reply(204));
+    await send();
+    cluster.close();
+    await expect(send()).rejects.toMatchObject({ code: 'ERR_CANCELED', message: 'payments: closed' });
+    expect(backend.calls).toHaveLength(1);
+  });
+});
+
 describe('balance before discovery has answered', () => {
   function pending() {
     const clock = new VirtualClock();

@@ -7,6 +7,7 @@ import {
   type Handler,
   type Middleware,
   NoEndpointError,
+  named,
   type Picker,
   type Reply,
   resolveOptions,
@@ -49,10 +50,10 @@ export function balance(options: BalanceOptions): Middleware {
     balanceChecks,
   );
   const choose = picker as Picker;
-  return function balance(call, next) {
+  return named('balance', (call, next) => {
     const node = choice(cluster, choose, call);
     return node === null ? nobody(cluster, choose, call, next) : send(node, call, cluster.roster.now, next);
-  };
+  });
 }
 
 function choice(cluster: Cluster, picker: Picker, call: Call): Node | null {
@@ -110,7 +111,7 @@ function answered(node: Node, call: Call, ticket: number, reply: Reply): void {
 
 async function nobody(cluster: Cluster, picker: Picker, call: Call, next: Handler): Promise<Reply> {
   const { service } = call;
-  if (cluster.state === 'pending') {
+  if (cluster.state === 'pending' || cluster.closed) {
     try {
       await cluster.waitReady(call.scope);
     } catch (reason) {

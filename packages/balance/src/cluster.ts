@@ -138,14 +138,19 @@ export class Cluster {
     this.#resolver.watch((update) => this.#tell(update), this.#watching, this.#runtime);
   }
 
+  /** Whether {@link close} was called. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /**
    * Waits until discovery has answered, one way or the other.
    * @throws the reason of `scope` when it is canceled before that; CanceledError if the cluster is closed
    */
   waitReady(scope: Scope): Promise<void> {
     this.start();
-    if (this.#state !== 'pending') return Promise.resolve();
     if (this.#closed) return Promise.reject(closedError(this.service));
+    if (this.#state !== 'pending') return Promise.resolve();
     return this.#waiters.wait(scope);
   }
 
