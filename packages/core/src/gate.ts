@@ -4,7 +4,7 @@
  */
 import type { Call } from './call.js';
 import type { RejectedError } from './errors.js';
-import type { Middleware } from './middleware.js';
+import { type Middleware, named } from './middleware.js';
 import { Outcome } from './outcome.js';
 import type { Reply } from './reply.js';
 
@@ -58,8 +58,7 @@ export function gate(g: Gate): Middleware {
       },
     );
   };
-  Object.defineProperty(host, 'name', { value: g.name });
-  return host;
+  return named(g.name, host);
 }
 
 function elapsed(call: Call): number {

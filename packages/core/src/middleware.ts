@@ -20,7 +20,14 @@ export function compose(layers: readonly Middleware[], end: Handler): Handler {
 }
 
 function bind(layer: Middleware, next: Handler): Handler {
-  const handler: Handler = (call) => layer(call, next);
-  Object.defineProperty(handler, 'name', { value: layer.name });
-  return handler;
+  return named<Handler>(layer.name, (call) => layer(call, next));
+}
+
+/**
+ * Gives a function the name by which `describe()` and stack traces know it. The name that a function is written with does
+ * not do: bundlers change it where it hides another one, as that of a layer hides that of the function which makes it.
+ */
+export function named<F extends Middleware | Handler>(name: string, layer: F): F {
+  Object.defineProperty(layer, 'name', { value: name });
+  return layer;
 }

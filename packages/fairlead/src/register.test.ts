@@ -55,6 +55,15 @@ describe.skipIf(!built)('fairlead/register', () => {
     },
   );
 
+  it('keeps the names of its layers through the build', () => {
+    const index = new URL('./index.js', register).href;
+    const code = `import { createClient } from ${JSON.stringify(index)};
+      const client = createClient({ services: { a: 'http://127.0.0.1:1' }, environment: false });
+      console.log(client.describe().a.layers.join(' '));`;
+    const expected = 'trace observe deadline breaker retry attemptTimeout balance propagate observeAttempt transport';
+    expect(run('--import', code, {})).toEqual({ status: 0, out: expected, err: '' });
+  });
+
   it('leaves fetch alone where there is nothing to do', () => {
     const code = 'console.log(fetch.toString().includes("native") || fetch.name)';
     const before = run('--import', code, {});

@@ -1,5 +1,5 @@
 /** @module How long a whole call may take, with all its attempts and waits. */
-import { type Call, checks, type Handler, type Middleware, type Reply, resolveOptions } from '@fairlead/core';
+import { type Call, checks, type Handler, type Middleware, named, type Reply, resolveOptions } from '@fairlead/core';
 
 /** Options of {@link deadline}. */
 export interface DeadlineOptions {
@@ -21,11 +21,11 @@ export const deadlineDefaults: Readonly<DeadlineOptions> = Object.freeze({ ms: 3
  */
 export function deadline(options?: Partial<DeadlineOptions>): Middleware {
   const { ms } = resolveOptions<DeadlineOptions>('deadline', options, deadlineDefaults, { ms: checks.ms(1) });
-  return function deadline(call: Call, next: Handler): Promise<Reply> {
+  return named('deadline', (call: Call, next: Handler): Promise<Reply> => {
     const { scope, at, service } = call;
     scope.expireAt(at + ms, 'call', ms, service);
     return scope.expired(at) ? refuse(call) : next(call);
-  };
+  });
 }
 
 /** The reason as a rejection; an expired scope whose timer could not fire yet is canceled by asking. */

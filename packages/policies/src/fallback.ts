@@ -7,6 +7,7 @@ import {
   discard,
   errorCode,
   type Middleware,
+  named,
   type RejectedError,
   type Reply,
   type ReplyHeaders,
@@ -91,7 +92,7 @@ export function fallback(options: Partial<FallbackOptions> & Pick<FallbackOption
     return createReply({ ...to, at: call.runtime.clock.now() });
   }
 
-  return function fallback(call, next) {
+  return named('fallback', (call, next) => {
     return next(call).then(
       (reply): Reply | Promise<Reply> => {
         if (fromStatus === null || reply.status < fromStatus) return reply;
@@ -103,7 +104,7 @@ export function fallback(options: Partial<FallbackOptions> & Pick<FallbackOption
         return replace(call, error, null);
       },
     );
-  };
+  });
 }
 
 const isFallback = check('a function, or an object with status, headers and body', (value) => {

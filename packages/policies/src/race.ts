@@ -1,5 +1,5 @@
 /** @module For layers that do not listen when they are told to stop. */
-import { discard, type Middleware, type Reply, type Scope, type ScopeWatcher } from '@fairlead/core';
+import { discard, type Middleware, named, type Reply, type Scope, type ScopeWatcher } from '@fairlead/core';
 
 class Race implements ScopeWatcher {
   #over = false;
@@ -37,7 +37,7 @@ class Race implements ScopeWatcher {
  * own that awaits something which cannot be interrupted.
  */
 export function race(): Middleware {
-  return function race(call, next) {
+  return named('race', (call, next) => {
     const { scope } = call;
     if (scope.canceled) return Promise.reject(scope.reason);
     return new Promise((resolve, reject) => {
@@ -48,5 +48,5 @@ export function race(): Middleware {
         (error: unknown) => contest.lost(error),
       );
     });
-  };
+  });
 }

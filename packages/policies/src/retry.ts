@@ -1,5 +1,5 @@
 /** @module Tries again what failed, where that is safe, of use, and within the budget. */
-import { check, checks, type Middleware, type Reply, resolveOptions } from '@fairlead/core';
+import { check, checks, type Middleware, named, type Reply, resolveOptions } from '@fairlead/core';
 import { type RetryBudget, retryBudget } from './retry-budget.js';
 import { RetryLoop, type RetrySettings } from './retry-loop.js';
 import { repeatableError, repeatableReply } from './retry-reason.js';
@@ -66,12 +66,12 @@ export function retry(options?: Partial<RetryOptions>): Middleware {
   const suspicious = Math.min(429, ...given.statuses);
 
   if (given.attempts === 1) {
-    return function retry(call, next) {
+    return named('retry', (call, next) => {
       if (call.attempt === 1) budget?.deposit(call.at);
       return next(call);
-    };
+    });
   }
-  return function retry(call, next) {
+  return named('retry', (call, next) => {
     // An attempt that a layer above makes again is not a request of its own: it would pay for its own repetition.
     if (call.attempt === 1) budget?.deposit(call.at);
     // The first attempt pays nothing for the others: p-retry is entered only once it has failed.
@@ -87,5 +87,5 @@ export function retry(options?: Partial<RetryOptions>): Middleware {
         return new RetryLoop(call, next, settings).after(null, error, repeatable);
       },
     );
-  };
+  });
 }

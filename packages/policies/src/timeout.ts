@@ -1,5 +1,5 @@
 /** @module How long one attempt may take. */
-import { checks, type Middleware, type Reply, resolveOptions } from '@fairlead/core';
+import { checks, type Middleware, named, type Reply, resolveOptions } from '@fairlead/core';
 
 /** Options of {@link attemptTimeout}. */
 export interface AttemptTimeoutOptions {
@@ -23,7 +23,7 @@ export function attemptTimeout(options?: Partial<AttemptTimeoutOptions>): Middle
   const { ms } = resolveOptions<AttemptTimeoutOptions>('attemptTimeout', options, attemptTimeoutDefaults, {
     ms: checks.ms(1),
   });
-  return function attemptTimeout(call, next) {
+  return named('attemptTimeout', (call, next) => {
     const scope = call.scope.child();
     scope.expireAt(call.at + ms, 'attempt', ms, call.service);
     return next(call.with({ scope })).then(
@@ -37,5 +37,5 @@ export function attemptTimeout(options?: Partial<AttemptTimeoutOptions>): Middle
         throw error;
       },
     );
-  };
+  });
 }

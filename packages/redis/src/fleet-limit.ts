@@ -1,5 +1,14 @@
 /** @module The layer that holds calls to a limit shared by a fleet. */
-import { type Call, type Checks, check, checks, type Middleware, rejected, resolveOptions } from '@fairlead/core';
+import {
+  type Call,
+  type Checks,
+  check,
+  checks,
+  type Middleware,
+  named,
+  rejected,
+  resolveOptions,
+} from '@fairlead/core';
 import type { FleetBuckets } from './fleet-buckets.js';
 
 /** Options of {@link fleetLimit}. */
@@ -46,7 +55,7 @@ export function fleetLimit(
   );
   const { buckets, key, name, cost } = resolved;
 
-  return function fleetLimit(call, next) {
+  return named('fleetLimit', (call, next) => {
     try {
       const units = typeof cost === 'number' ? cost : cost(call);
       if (units === 0) return next(call);
@@ -62,5 +71,5 @@ export function fleetLimit(
     } catch (error) {
       return Promise.reject(error);
     }
-  };
+  });
 }

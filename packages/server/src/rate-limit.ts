@@ -3,7 +3,16 @@
  * `RateLimit-Policy` in the form of draft-ietf-httpapi-ratelimit-headers-10 and -11.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Call, type Checks, check, checks, type Middleware, rejected, resolveOptions } from '@fairlead/core';
+import {
+  type Call,
+  type Checks,
+  check,
+  checks,
+  type Middleware,
+  named,
+  rejected,
+  resolveOptions,
+} from '@fairlead/core';
 import { exchangeOf } from './exchange.js';
 import { type LimitRefusal, wholeSeconds } from './refusal.js';
 
@@ -79,7 +88,7 @@ export function rateLimit(options: Pick<RateLimitOptions, 'limiter' | 'key'> & P
   const policy = policyField(name, limiter);
   const prefix = `"${name}";r=`;
 
-  return function rateLimit(call, next) {
+  return named('rateLimit', (call, next) => {
     try {
       const units = typeof cost === 'number' ? cost : cost(call);
       if (units === 0) return next(call);
@@ -99,7 +108,7 @@ export function rateLimit(options: Pick<RateLimitOptions, 'limiter' | 'key'> & P
     } catch (error) {
       return Promise.reject(error);
     }
-  };
+  });
 }
 
 /**

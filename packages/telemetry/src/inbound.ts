@@ -1,5 +1,5 @@
 /** @module What outbound calls inherit from an inbound request. */
-import { type Call, checks, type Middleware, resolveOptions } from '@fairlead/core';
+import { type Call, checks, type Middleware, named, resolveOptions } from '@fairlead/core';
 import { type Ambient, runWith } from './ambient.js';
 import { baggageOf } from './baggage.js';
 import { type NewTraces, newTrace, newTracesCheck, type TracingMode, tracingCheck } from './call-trace.js';
@@ -62,7 +62,7 @@ export const inboundAmbient: (call: Call) => Ambient = ambientReader();
  */
 export function inboundTrace(options?: Partial<InboundTraceOptions>): Middleware {
   const read = ambientReader(options);
-  return function inboundTrace(call, next) {
+  return named('inboundTrace', (call, next) => {
     return runWith(read(call), next, call);
-  };
+  });
 }

@@ -9,6 +9,7 @@ import {
   type Handler,
   type HeaderPairs,
   type Middleware,
+  named,
   type Reply,
   resolveOptions,
 } from '@fairlead/core';
@@ -69,11 +70,11 @@ export function propagate(options?: Partial<PropagateOptions>): Middleware {
   });
   const { tracing, newTraces, deadlineHeaders, attemptCount } = settings;
   if (tracing === 'off' && deadlineHeaders.length === 0 && !attemptCount) {
-    return function propagate(call, next) {
+    return named('propagate', (call, next) => {
       return next(call);
-    };
+    });
   }
-  return function propagate(call, next) {
+  return named('propagate', (call, next) => {
     let leftMs = Number.POSITIVE_INFINITY;
     const { scope, runtime } = call;
     if (scope.deadlineAt !== leftMs && deadlineHeaders.length > 0) {
@@ -91,7 +92,7 @@ export function propagate(options?: Partial<PropagateOptions>): Middleware {
     // Beside the header of an instrumentation only one that means something may stay.
     const replace = inject || traceContextOf(call.headers) === null;
     return next(call.with({ headers: headersFor(call, settings, leftMs, context, replace, trace.baggage) }));
-  };
+  });
 }
 
 function spanned(

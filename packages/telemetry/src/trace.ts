@@ -1,5 +1,5 @@
 /** @module The call-level layer of tracing: decides once per call which trace it belongs to. */
-import { checks, type Middleware, resolveOptions } from '@fairlead/core';
+import { checks, type Middleware, named, resolveOptions } from '@fairlead/core';
 import { type NewTraces, newTracesCheck, plainTrace, type TracingMode, tracingCheck } from './call-trace.js';
 import { type OtelApi, OtelSource } from './otel.js';
 import { endWith, startCallSpan } from './spans.js';
@@ -36,16 +36,16 @@ export function trace(options?: Partial<TraceOptions>): Middleware {
     api: checks.orNull(checks.object('the module @opentelemetry/api')),
   });
   if (tracing === 'off') {
-    return function trace(call, next) {
+    return named('trace', (call, next) => {
       return next(call);
-    };
+    });
   }
   const source = new OtelSource(api);
-  return function trace(call, next) {
+  return named('trace', (call, next) => {
     const otel = source.active();
     const spanned = otel === null ? null : startCallSpan(otel, call);
     if (otel === null || spanned === null) return next(call.with({ trace: plainTrace(call, newTraces) }));
     const { context, span } = spanned.span;
     return endWith(span, otel.api.context.with(context, next, undefined, call.with({ trace: spanned })));
-  };
+  });
 }
