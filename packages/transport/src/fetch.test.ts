@@ -669,6 +669,31 @@ describe('abort', () => {
     expect(reason).toBe('canceled');
   });
 
+  it.each<[string, () => unknown]>([
+    ['fails', () => Promise.reject(new Error('mine'))],
+    [
+      'throws',
+      () => {
+        throw new Error('mine');
+      },
+    ],
+  ])('a body that %s when it is told so is heard by nobody', async (_, mine) => {
+    const unhandled: unknown[] = [];
+    const listener = (reason: unknown): void => void unhandled.push(reason);
+    process.on('unhandledRejection', listener);
+    const refused: Handler = () => Promise.reject(new RejectedError({ by: 'limit' }));
+    const iterable = { [Symbol.asyncIterator]: () => ({ next: never, return: mine }) };
+    for (const body of [new ReadableStream({ cancel: mine as never }), iterable]) {
+      const error = await rejection(fetchTo(refused)('http://payments/', { method: 'POST', body }));
+      expect(error.cause).toBeInstanceOf(RejectedError);
+    }
+    // Told in the turn after.
+    await nextTurn();
+    await nextTurn();
+    process.off('unhandledRejection', listener);
+    expect(unhandled).toEqual([]);
+  });
+
   it('by the call that it is part of', async () => {
     const parent = new Scope(systemClock);
     const pending = rejection(fetchTo(never, {}, { parentScope: () => parent })('http://payments/'));

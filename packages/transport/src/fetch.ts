@@ -18,6 +18,7 @@ import { ends, openPromise } from './open-promise.js';
 import { type Draft, isRedirect, maxRedirects, redirectedDraft } from './redirect.js';
 import { LeanResponse, type ResponseContext } from './response.js';
 import { isOriginForm, parseTarget, type Target, targetOf } from './target.js';
+import { refuseBody } from './upload.js';
 
 /** Where calls to one host go. */
 export interface Route {
@@ -249,8 +250,7 @@ class FetchRun extends Scope implements ResponseContext {
     if (this.#settled) return;
     this.#settled = true;
     const { body } = this.#draft;
-    // Nobody will ever read it; a stream should know.
-    if (body !== null && isOnce(body) && body.started !== true) void body.once[Symbol.asyncIterator]().return?.();
+    if (body !== null && isOnce(body) && body.started !== true) refuseBody(body);
     this.#reject(fetchError(error, 'fetch failed', this.#signal, this.canceled));
     this.close();
   }

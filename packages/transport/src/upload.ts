@@ -50,6 +50,13 @@ export class Upload implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8Arr
   }
 }
 
+/** Nobody will ever read `body`, of which nothing has been read yet; a stream should know. */
+export function refuseBody(body: OnceBody): void {
+  try {
+    void abandon(body.once[Symbol.asyncIterator]());
+  } catch {}
+}
+
 /** What a source says while it is being abandoned is of no interest to anybody. */
 async function abandon(source: AsyncIterator<Uint8Array>): Promise<void> {
   try {
