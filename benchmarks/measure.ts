@@ -2,7 +2,7 @@
  * @module Measures cases against each other: interleaved rounds in one process, CPU time rather than wall-clock time,
  * medians, and ratios that are taken within a round, where both sides met the same machine in the same mood.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { GCProfiler, getHeapStatistics } from 'node:v8';
 import { systemClock } from '@fairlead/core';
@@ -10,12 +10,14 @@ import { systemClock } from '@fairlead/core';
 /** Something to be measured. */
 export interface Case {
   readonly name: string;
-  /** Does it `n` times. */
-  readonly run: (n: number) => Promise<void> | void;
+  /** Does it `n` times. Whoever wants percentiles tells `latencies` how long each took; reading clocks is not free. */
+  readonly run: (n: number, latencies: Latencies) => Promise<void> | void;
   /** How many operations one run of `run(1)` is; figures are per operation. Default 1. */
   readonly per?: number;
   /** Name of a case of the same measurement whose cost is no part of this one's, and is taken off, round by round. */
   readonly less?: string;
+  /** Other processes that work for this case: their CPU time is added to that of this one. Linux only. */
+  readonly also?: readonly number[];
 }
 
 /** A figure that must not be exceeded. */
@@ -24,15 +26,53 @@ export interface Bar {
   readonly metric: Metric;
   /** In the metric's unit; with `ratioTo`, a ratio. */
   readonly max: number;
-  /** The case to compare with. It must be the baseline. */
+  /** The case to divide by. */
   readonly ratioTo?: string;
+  /** The case to take off. */
+  readonly over?: string;
 }
 
-/** CPU time of this process, user and system; bytes on the V8 heap, garbage included; wall-clock time as context. */
-export type Metric = 'cpu' | 'allocated' | 'wall';
+/** The figure of a case in one round. */
+export type Figure = (name: string, metric: Metric) => number;
 
-const units = { cpu: 'µs', allocated: 'bytes', wall: 'µs' } as const;
-const metrics: readonly Metric[] = ['cpu', 'allocated', 'wall'];
+/** A bar on something that is worked out of several figures of the same round; its median counts. */
+export interface RoundBar {
+  /** What is worked out. */
+  readonly says: string;
+  readonly unit: string;
+  readonly max: number;
+  readonly of: (figure: Figure) => number;
+}
+
+/**
+ * CPU time of this process, user and system; bytes on the V8 heap, garbage included; wall-clock time as context, and
+ * percentiles of it where a case tells its latencies.
+ */
+export type Metric = 'cpu' | 'allocated' | 'wall' | 'p50' | 'p99';
+
+const units: Readonly<Record<Metric, string>> = { cpu: 'µs', allocated: 'bytes', wall: 'µs', p50: 'µs', p99: 'µs' };
+const metrics = Object.keys(units) as Metric[];
+
+/** How long each operation of one sample took. Off the heap, so that collecting them is no garbage of the case. */
+export class Latencies {
+  readonly #ms: Float64Array;
+  #count = 0;
+
+  constructor(most: number) {
+    this.#ms = new Float64Array(most);
+  }
+
+  add(ms: number): void {
+    this.#ms[this.#count++] = ms;
+  }
+
+  /** In µs; undefined if nobody told any. */
+  percentile(share: number): number | undefined {
+    if (this.#count === 0) return undefined;
+    const sorted = this.#ms.subarray(0, this.#count).sort();
+    return (sorted[Math.min(this.#count - 1, Math.floor(this.#count * share))] as number) * 1_000;
+  }
+}
 
 /** What to measure, and how. */
 export interface Measurement {
@@ -45,13 +85,13 @@ export interface Measurement {
   readonly perRound?: number;
   /** Name of the case that the others are compared with. Default none. */
   readonly baseline?: string;
-  readonly bars?: readonly Bar[];
+  readonly bars?: readonly (Bar | RoundBar)[];
 }
 
 /** One line of a result file. */
 export interface Row {
   readonly case: string;
-  readonly metric: Metric;
+  readonly metric: string;
   readonly unit: string;
   readonly median: number;
   readonly min: number;
@@ -59,7 +99,8 @@ export interface Row {
   readonly ratioTo: Readonly<Record<string, number>>;
 }
 
-type Sample = Readonly<Record<Metric, number>>;
+type Sample = Readonly<Partial<Record<Metric, number>>>;
+type Samples = ReadonlyMap<string, readonly Sample[]>;
 
 const WARM_UP = 3;
 
@@ -76,8 +117,13 @@ export async function measure(measurement: Measurement): Promise<Row[]> {
     }
   }
   const samples = new Map(cases.map((each) => [each.name, figures(each, taken)]));
-  const rows = cases.flatMap((each) => metrics.map((metric) => row(each.name, metric, samples, baseline)));
+  const rows = cases.flatMap(({ name }) => {
+    const first = samples.get(name)?.[0];
+    const measured = metrics.filter((metric) => first?.[metric] !== undefined);
+    return measured.map((metric) => row(name, metric, samples, baseline));
+  });
   print(measurement, rows);
+  for (const bar of measurement.bars ?? []) judge(bar, samples, rounds);
   return rows;
 }
 
@@ -92,22 +138,38 @@ export function save(name: string, rows: readonly Row[]): void {
 }
 
 async function take(each: Case, n: number): Promise<Sample> {
+  const latencies = new Latencies(n);
   globalThis.gc?.();
   const profiler = new GCProfiler();
   profiler.start();
   const heap = getHeapStatistics().used_heap_size;
+  const others = cpuOf(each.also);
   const wall = systemClock.now();
   const cpu = process.cpuUsage();
-  const running = each.run(n);
+  const running = each.run(n, latencies);
   if (running !== undefined) await running;
   const used = process.cpuUsage(cpu);
   const wallMs = systemClock.now() - wall;
+  const othersUsed = cpuOf(each.also) - others;
   let bytes = getHeapStatistics().used_heap_size - heap;
   // What was collected meanwhile had been allocated, too.
   for (const { beforeGC, afterGC } of profiler.stop().statistics) {
     bytes += beforeGC.heapStatistics.usedHeapSize - afterGC.heapStatistics.usedHeapSize;
   }
-  return { cpu: (used.user + used.system) / n, allocated: bytes / n, wall: (wallMs * 1_000) / n };
+  const sample = { cpu: (used.user + used.system + othersUsed) / n, allocated: bytes / n, wall: (wallMs * 1_000) / n };
+  const p99 = latencies.percentile(0.99);
+  return p99 === undefined ? sample : { ...sample, p50: latencies.percentile(0.5) as number, p99 };
+}
+
+/** CPU time of other processes since they began, in µs, by the scheduler's own count: that of `stat` ticks every 10 ms. */
+function cpuOf(pids: readonly number[] = []): number {
+  let ns = 0;
+  for (const pid of pids) {
+    for (const task of readdirSync(`/proc/${pid}/task`)) {
+      ns += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ', 1)[0]);
+    }
+  }
+  return ns / 1_000;
 }
 
 /** Samples of one case, per operation, without what is not its own. */
@@ -116,12 +178,19 @@ function figures(each: Case, taken: ReadonlyMap<string, readonly Sample[]>): rea
   const others = each.less === undefined ? [] : taken.get(each.less);
   if (others === undefined) throw new Error(`there is no case ${each.less} to take off`);
   const figure = (metric: Metric, i: number): number =>
-    ((own[i] as Sample)[metric] - (others[i]?.[metric] ?? 0)) / (each.per ?? 1);
-  return own.map((_, i) => ({ cpu: figure('cpu', i), allocated: figure('allocated', i), wall: figure('wall', i) }));
+    ((own[i]?.[metric] ?? 0) - (others[i]?.[metric] ?? 0)) / (isPercentile(metric) ? 1 : (each.per ?? 1));
+  return own.map((sample, i) =>
+    Object.fromEntries(Object.keys(sample).map((metric) => [metric, figure(metric as Metric, i)])),
+  );
 }
 
-function row(name: string, metric: Metric, samples: ReadonlyMap<string, readonly Sample[]>, baseline?: string): Row {
-  const values = (of: string): number[] => (samples.get(of) ?? []).map((sample) => sample[metric]);
+/** These are of single operations as they are, and not of a whole sample. */
+function isPercentile(metric: Metric): boolean {
+  return metric === 'p50' || metric === 'p99';
+}
+
+function row(name: string, metric: Metric, samples: Samples, baseline?: string): Row {
+  const values = (of: string): number[] => (samples.get(of) ?? []).map((sample) => sample[metric] ?? 0);
   const own = values(name);
   const ratioTo: Record<string, number> = {};
   if (baseline !== undefined && baseline !== name) {
@@ -140,7 +209,7 @@ function row(name: string, metric: Metric, samples: ReadonlyMap<string, readonly
   };
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1
@@ -149,7 +218,7 @@ function median(values: readonly number[]): number {
 }
 
 /** Four significant digits: more would be noise, and would change with every run. */
-function round(value: number): number {
+export function round(value: number): number {
   return Number.isFinite(value) ? Number(value.toPrecision(4)) + 0 : 0;
 }
 
@@ -157,9 +226,10 @@ function print(measurement: Measurement, rows: readonly Row[]): void {
   const { baseline } = measurement;
   const find = (name: string, metric: Metric): Row => {
     const found = rows.find((each) => each.case === name && each.metric === metric);
-    if (found === undefined) throw new Error(`there is no case ${name}`);
+    if (found === undefined) throw new Error(`there is no ${metric} of ${name}`);
     return found;
   };
+  const percentiles = rows.some((row) => row.metric === 'p50');
   console.log(`\n${measurement.name}`);
   console.table(
     Object.fromEntries(
@@ -172,18 +242,40 @@ function print(measurement: Measurement, rows: readonly Row[]): void {
             'min … max': `${cpu.min} … ${cpu.max}`,
             bytes: Math.round(find(name, 'allocated').median) + 0,
             'wall µs': find(name, 'wall').median,
+            ...(percentiles ? { p50: find(name, 'p50').median, p99: find(name, 'p99').median } : {}),
             ...(baseline === undefined ? {} : { [`× ${baseline}`]: cpu.ratioTo[baseline] ?? 1 }),
           },
         ];
       }),
     ),
   );
-  for (const bar of measurement.bars ?? []) {
-    const figures = find(bar.case, bar.metric);
-    const value = bar.ratioTo === undefined ? figures.median : figures.ratioTo[bar.ratioTo];
-    const unit = bar.ratioTo === undefined ? units[bar.metric] : `× ${bar.ratioTo}`;
-    const met = value !== undefined && value <= bar.max;
-    if (!met) process.exitCode = 1;
-    console.log(`${met ? 'met   ' : 'MISSED'}  ${bar.case}, ${bar.metric}: ${value} ${unit}, at most ${bar.max}`);
+}
+
+function judge(bar: Bar | RoundBar, samples: Samples, rounds: number): void {
+  const claim = 'of' in bar ? bar : roundBar(bar);
+  const values = Array.from({ length: rounds }, (_, i) =>
+    claim.of((name, metric) => {
+      const value = samples.get(name)?.[i]?.[metric];
+      if (value === undefined) throw new Error(`there is no ${metric} of ${name}`);
+      return value;
+    }),
+  );
+  check(claim.says, median(values), claim.unit, claim.max);
+}
+
+function roundBar({ case: name, metric, max, ratioTo, over }: Bar): RoundBar {
+  const says = `${name}, ${metric}`;
+  if (ratioTo !== undefined) {
+    return { says, unit: `× ${ratioTo}`, max, of: (figure) => figure(name, metric) / figure(ratioTo, metric) };
   }
+  if (over === undefined) return { says, unit: units[metric], max, of: (figure) => figure(name, metric) };
+  const unit = `${units[metric]} over ${over}`;
+  return { says, unit, max, of: (figure) => figure(name, metric) - figure(over, metric) };
+}
+
+/** Says whether a bar is met, and sets the exit status to 1 if not. */
+export function check(says: string, value: number, unit: string, max: number): void {
+  const met = value <= max;
+  if (!met) process.exitCode = 1;
+  console.log(`${met ? 'met   ' : 'MISSED'}  ${says}: ${round(value)} ${unit}, at most ${max}`);
 }

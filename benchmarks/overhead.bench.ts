@@ -1,21 +1,17 @@
 /**
- * @module What the whole stack costs per request, beside the floor and beside what teams use today. The server is another
+ * @module What the whole stack costs per request, beside the floor and beside the built-in fetch. The server is another
  * process on another core and answers canned bytes, so that the client is what is measured.
  *
  * `npm run bench -- overhead` takes some minutes; `npm run bench -- overhead short` half of one, and writes no results.
  */
-import { fork, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { startApart } from './apart.ts';
 import { measure, type Row, save } from './measure.ts';
 import { cases } from './overhead/cases.ts';
+import { spread } from './spread.ts';
 
 const short = process.argv.includes('short');
 const ENDPOINTS = 5;
-const server = fork(fileURLToPath(new URL('canned-server.mjs', import.meta.url)), [String(ENDPOINTS)]);
-const [origins] = (await once(server, 'message')) as [string[]];
-pin(server.pid as number, 0);
-pin(process.pid, 1);
+const { process: server, ready: origins } = await startApart<string[]>('canned-server.mjs', String(ENDPOINTS));
 
 const rows: Row[] = [];
 for (const connections of [32, 1]) {
@@ -28,11 +24,18 @@ for (const connections of [32, 1]) {
     cases: cases.map(({ name, share }, i) => ({
       name,
       per: share,
-      run: (n) => spread(Math.max(1, Math.round(n * share)), connections, (opened[i] as (typeof opened)[0]).call),
+      run: (n, latencies) => {
+        const { call } = opened[i] as (typeof opened)[0];
+        // With many at a time a latency is mostly the wait for the others.
+        return spread(Math.max(1, Math.round(n * share)), connections, call, connections === 1 ? latencies : undefined);
+      },
     })),
     bars:
       connections === 1
-        ? []
+        ? [
+            { case: 'Fairlead, everything on, 5 endpoints', metric: 'p50', over: 'Pool.request', max: 5 },
+            { case: 'Fairlead, everything on, 5 endpoints', metric: 'p99', over: 'Pool.request', max: 20 },
+          ]
         : [{ case: 'Fairlead, everything on, 5 endpoints', metric: 'cpu', ratioTo: 'Pool.request', max: 1.35 }],
   });
   const cpu = (name: string): number => measured.find((row) => row.case === name && row.metric === 'cpu')?.median ?? 0;
@@ -47,17 +50,3 @@ for (const connections of [32, 1]) {
 if (!short) save('overhead', rows);
 server.kill();
 process.exit();
-
-/** Makes `total` calls, `width` of them at a time. */
-async function spread(total: number, width: number, call: () => Promise<unknown>): Promise<void> {
-  let left = total;
-  const worker = async (): Promise<void> => {
-    while (left-- > 0) await call();
-  };
-  await Promise.all(Array.from({ length: width }, worker));
-}
-
-/** Keeps a process, all of its threads, on one core where the system can do that. */
-function pin(pid: number, core: number): void {
-  spawnSync('taskset', ['-acp', String(core), String(pid)], { stdio: 'ignore' });
-}
