@@ -43,6 +43,16 @@ async function* pieces(...texts: string[]): AsyncGenerator<Uint8Array> {
 }
 
 describe('fetchHandler', () => {
+  it.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['something else', { status: 200 }],
+    ['a response whose body is being read', new Response('a')],
+  ])('fails when the fetch gives back %s, instead of waiting for ever', async (_, given) => {
+    if (given instanceof Response) given.body?.getReader();
+    const error = await rejection(fetchHandler((async () => given) as never)(call(endpoint)));
+    expect([error instanceof TransportError, error.phase, error.sent]).toEqual([true, 'wait', 'maybe']);
+  });
+
   it('sends the call to its endpoint, and gives the answer', async () => {
     const server = await http(async (request, response) => {
       const { method, url, headers } = request;

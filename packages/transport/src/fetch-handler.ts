@@ -96,7 +96,14 @@ class FetchReply extends BodyFlow implements Reply, ScopeWatcher {
 
   await(pending: Promise<Response>): void {
     pending.then(
-      (response) => this.#answered(response),
+      (response) => {
+        try {
+          this.#answered(response);
+        } catch (error) {
+          // No response at all, or one whose body somebody else reads.
+          this.#finish(this.#named(error));
+        }
+      },
       (error: unknown) => this.#finish(this.#named(error)),
     );
   }
