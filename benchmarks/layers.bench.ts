@@ -105,7 +105,7 @@ const ambient = {
   trace: { traceId: '0af7651916cd43dd8448eb211c80319c', parentId: 'b7ad6b7169203331', flags: 1, state: null },
 };
 const insideRequest = (run: Case['run']): Case['run'] => {
-  return (n) => runWith(ambient, run, n);
+  return (n, latencies) => runWith(ambient, run, n, latencies);
 };
 
 const closed = (): Gate => breaker({ minCalls: 1_000_000 });

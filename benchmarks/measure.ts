@@ -16,7 +16,7 @@ export interface Case {
   readonly per?: number;
   /** Name of a case of the same measurement whose cost is no part of this one's, and is taken off, round by round. */
   readonly less?: string;
-  /** Other processes that work for this case: their CPU time is added to that of this one. Linux only. */
+  /** Other processes that work for this case: their CPU time counts, and is told apart as well. Linux only. */
   readonly also?: readonly number[];
 }
 
@@ -45,12 +45,19 @@ export interface RoundBar {
 }
 
 /**
- * CPU time of this process, user and system; bytes on the V8 heap, garbage included; wall-clock time as context, and
+ * CPU time of this process, user and system, with that of the case's other processes, which is also `elsewhere`; bytes on the V8 heap, garbage included; wall-clock time as context, and
  * percentiles of it where a case tells its latencies.
  */
-export type Metric = 'cpu' | 'allocated' | 'wall' | 'p50' | 'p99';
+export type Metric = 'cpu' | 'elsewhere' | 'allocated' | 'wall' | 'p50' | 'p99';
 
-const units: Readonly<Record<Metric, string>> = { cpu: 'µs', allocated: 'bytes', wall: 'µs', p50: 'µs', p99: 'µs' };
+const units: Readonly<Record<Metric, string>> = {
+  cpu: 'µs',
+  elsewhere: 'µs',
+  allocated: 'bytes',
+  wall: 'µs',
+  p50: 'µs',
+  p99: 'µs',
+};
 const metrics = Object.keys(units) as Metric[];
 
 /** How long each operation of one sample took. Off the heap, so that collecting them is no garbage of the case. */
@@ -156,9 +163,14 @@ async function take(each: Case, n: number): Promise<Sample> {
   for (const { beforeGC, afterGC } of profiler.stop().statistics) {
     bytes += beforeGC.heapStatistics.usedHeapSize - afterGC.heapStatistics.usedHeapSize;
   }
-  const sample = { cpu: (used.user + used.system + othersUsed) / n, allocated: bytes / n, wall: (wallMs * 1_000) / n };
-  const p99 = latencies.percentile(0.99);
-  return p99 === undefined ? sample : { ...sample, p50: latencies.percentile(0.5) as number, p99 };
+  const p50 = latencies.percentile(0.5);
+  return {
+    cpu: (used.user + used.system + othersUsed) / n,
+    ...(each.also === undefined ? {} : { elsewhere: othersUsed / n }),
+    allocated: bytes / n,
+    wall: (wallMs * 1_000) / n,
+    ...(p50 === undefined ? {} : { p50, p99: latencies.percentile(0.99) as number }),
+  };
 }
 
 /** CPU time of other processes since they began, in µs, by the scheduler's own count: that of `stat` ticks every 10 ms. */
@@ -229,7 +241,10 @@ function print(measurement: Measurement, rows: readonly Row[]): void {
     if (found === undefined) throw new Error(`there is no ${metric} of ${name}`);
     return found;
   };
-  const percentiles = rows.some((row) => row.metric === 'p50');
+  const has = (metric: Metric): boolean => rows.some((row) => row.metric === metric);
+  const [elsewhere, percentiles] = [has('elsewhere'), has('p50')];
+  const medianOf = (name: string, metric: Metric): number | string =>
+    rows.find((each) => each.case === name && each.metric === metric)?.median ?? '';
   console.log(`\n${measurement.name}`);
   console.table(
     Object.fromEntries(
@@ -240,9 +255,10 @@ function print(measurement: Measurement, rows: readonly Row[]): void {
           {
             'CPU µs': cpu.median,
             'min … max': `${cpu.min} … ${cpu.max}`,
+            ...(elsewhere ? { 'of it elsewhere': medianOf(name, 'elsewhere') } : {}),
             bytes: Math.round(find(name, 'allocated').median) + 0,
             'wall µs': find(name, 'wall').median,
-            ...(percentiles ? { p50: find(name, 'p50').median, p99: find(name, 'p99').median } : {}),
+            ...(percentiles ? { p50: medianOf(name, 'p50'), p99: medianOf(name, 'p99') } : {}),
             ...(baseline === undefined ? {} : { [`× ${baseline}`]: cpu.ratioTo[baseline] ?? 1 }),
           },
         ];
