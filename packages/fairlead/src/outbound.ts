@@ -4,7 +4,7 @@
  */
 import { balance, type Cluster, p2c, roundRobin } from '@fairlead/balance';
 import { gate, type Middleware } from '@fairlead/core';
-import { attemptTimeout, breaker, deadline, fallback, retry, retryBudget, tokenBucket } from '@fairlead/policies';
+import { attemptTimeout, breaker, deadline, fallback, race, retry, retryBudget, tokenBucket } from '@fairlead/policies';
 import { propagate, trace } from '@fairlead/telemetry';
 import { observe, observeAttempt } from './observe.js';
 import type { ClientSettings, ServiceSettings } from './settings/index.js';
@@ -26,6 +26,8 @@ export function outboundLayers(
     service.fallback.to !== null && fallback({ ...service.fallback, to: service.fallback.to }),
     // The time of the whole call: waiting, connecting, every attempt, every backoff, the body.
     service.timeoutMs !== false && deadline({ ms: service.timeoutMs }),
+    // A layer of yours may wait for something that hears no cancellation: the caller need not.
+    service.layers.call.length > 0 && race(),
     ...service.layers.call,
     // Per call and not per attempt: a quota counts what the caller asked for.
     service.limit !== false && gate(tokenBucket(service.limit)),
@@ -38,6 +40,7 @@ export function outboundLayers(
     service.attemptTimeoutMs !== false && attemptTimeout({ ms: service.attemptTimeoutMs }),
     // Picks an endpoint that this call was not sent to yet; asks and tells its health.
     balance({ cluster, picker: service.picker === 'p2c' ? p2c({ cost: service.cost }) : roundRobin() }),
+    service.layers.attempt.length > 0 && race(),
     ...service.layers.attempt,
     // Below the pick: each attempt has a span id and a remaining time of its own.
     propagate({ tracing, newTraces, deadlineHeaders, attemptCount, urlQuery }),
