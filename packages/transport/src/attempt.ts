@@ -90,11 +90,11 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     this.#reject = ends.reject;
     this.#pool.inFlight++;
     this.#call.scope.watch(this);
-    if (this.#stage !== OVER) this.#pool.dispatch(this.#request(), this);
+    if (this.#stage !== OVER) this.#pool.dispatch(this.request(), this);
     return promise;
   }
 
-  #request(): Dispatcher.DispatchOptions {
+  protected request(): Dispatcher.DispatchOptions {
     const { method, path, body, service } = this.#call;
     const { host } = this.#settings;
     let headers = withoutHopHeaders(this.#call.headers);
@@ -133,7 +133,7 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: ReplyHeaders, statusText?: string): void {
     // 1xx: the answer proper is still to come.
-    if (status < 200 || this.#stage !== STARTED) return;
+    if ((status < 200 && status !== 101) || this.#stage !== STARTED) return;
     this.#stage = ANSWERED;
     this.status = status;
     this.statusText = statusText ?? '';
@@ -191,7 +191,7 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     runtime.on?.({ type: 'socket.replayed', service, endpoint: this.endpoint.id });
     // `#wrote` stays: what the first connection took may have been read.
     this.#wroteAll = false;
-    this.#pool.dispatchFresh(this.#request(), this);
+    this.#pool.dispatchFresh(this.request(), this);
   }
 
   #named(error: Error, staleSocket: boolean): unknown {

@@ -1,4 +1,5 @@
 /** @module Sends calls over undici, and looks like fetch. */
+export { createDoor, type DoorOptions, explanationOf, installDoor } from './door/index.js';
 export { createFetch, type FairleadFetch, type FetchOptions, type Route } from './fetch.js';
 export { fetchHandler } from './fetch-handler.js';
 export { type FetchCallOptions, type FetchInit, fetchCallOptions } from './fetch-init.js';

@@ -13,6 +13,8 @@ import {
   TransportError,
 } from '@fairlead/core';
 import { Attempt } from './attempt.js';
+import { tapOf } from './door/tap.js';
+import { TappedAttempt } from './door/tapped-attempt.js';
 import { Pools } from './pools.js';
 import { isOriginForm } from './target.js';
 
@@ -114,7 +116,10 @@ export function createTransport(options?: Partial<TransportOptions>): Transport 
     const { endpoint, path, scope } = call;
     if (endpoint === null || closing !== null || !isOriginForm(path)) return refuse(call);
     if (scope.canceled) return Promise.reject(scope.reason);
-    return new Attempt(call, endpoint, pools.at(endpoint.origin, call.runtime.clock), settings).send();
+    const pool = pools.at(endpoint.origin, call.runtime.clock);
+    const tap = tapOf(call.attributes);
+    if (tap !== null) return new TappedAttempt(call, endpoint, pool, settings, tap).send();
+    return new Attempt(call, endpoint, pool, settings).send();
   };
   return {
     handler,

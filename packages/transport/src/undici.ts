@@ -1,10 +1,10 @@
 /**
- * @module The only file that loads undici, and the care that takes. The package's index installs a global dispatcher
- * the moment it is loaded, and on Node 22 the built-in fetch then runs on it and fails for callers who set their own
- * content-length (nodejs/undici#5500). The three modules that we need do not touch anything global when they are
- * loaded by themselves, and load in a third of the time (measured: 20 to 40 ms against 60 to 90). Their paths are not
- * API, but the dependency is pinned to one exact version; should an override bring another one, the index is loaded
- * instead, with the built-in fetch's dispatcher put back afterwards.
+ * @module Loads undici, and the care that takes; `door/parts.ts` loads the rest of it in the same way, and nobody else. The
+ * package's index installs a global dispatcher the moment it is loaded, and on Node 22 the built-in fetch then runs on it
+ * and fails for callers who set their own content-length (nodejs/undici#5500). The three modules that we need do not touch
+ * anything global when they are loaded by themselves, and load in a third of the time (measured: 20 to 40 ms against 60 to
+ * 90). Their paths are not API, but the dependency is pinned to one exact version; should an override bring another one,
+ * the index is loaded instead, with the built-in fetch's dispatcher put back afterwards.
  *
  * `createRequire` rather than `import`: a bundler hoists imports above every statement, and then nothing can be saved
  * before undici is loaded.
@@ -36,18 +36,20 @@ export function loadUndici(load: (path: string) => unknown): UndiciParts {
       buildConnector: load('undici/lib/core/connect.js') as UndiciParts['buildConnector'],
     };
   } catch {
-    return loadIndex(load);
+    const { Pool, Client, buildConnector } = loadIndex(load);
+    return { Pool, Client, buildConnector };
   }
 }
 
-function loadIndex(load: (path: string) => unknown): UndiciParts {
+/** Loads the index and puts back what that replaces. */
+export function loadIndex(load: (path: string) => unknown): typeof import('undici') {
   // Reading it makes Node load its own undici, which only then sets the symbol.
   void globalThis.Headers;
   const globals = globalThis as { [builtIn]?: unknown };
   const before = globals[builtIn];
-  const { Pool, Client, buildConnector } = load('undici') as UndiciParts;
+  const index = load('undici') as typeof import('undici');
   if (before !== undefined && globals[builtIn] !== before) globals[builtIn] = before;
-  return { Pool, Client, buildConnector };
+  return index;
 }
 
 const parts: UndiciParts = loadUndici(createRequire(import.meta.url));

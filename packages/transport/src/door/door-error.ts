@@ -1,0 +1,46 @@
+/**
+ * @module Our errors as what a caller of undici knows: the very object that undici or the system made, with ours attached.
+ * `error.code === 'ECONNREFUSED'` is how such callers tell what happened. Refusals of our own have no counterpart there,
+ * and go out as they are.
+ */
+import { CanceledError, FairleadError, TimeoutError } from '@fairlead/core';
+import { parts } from './parts.js';
+
+const key: unique symbol = Symbol.for('fairlead.explanation') as never;
+
+/**
+ * What Fairlead knows about an error that a dispatcher of ours delivered: service, endpoint, phase, and what was tried
+ * before it. Null for every other error.
+ */
+export function explanationOf(error: unknown): FairleadError | null {
+  if (error instanceof FairleadError) return error;
+  if (typeof error !== 'object' || error === null) return null;
+  return (error as { [key]?: FairleadError })[key] ?? null;
+}
+
+/**
+ * What the handler of a dispatch that failed with `error` is told.
+ * @param answered whether it has been given a head before
+ */
+export function doorError(error: unknown, answered: boolean): Error {
+  // Whatever else somebody threw, undici hands on as it is.
+  if (!(error instanceof FairleadError)) return error as Error;
+  return explain(counterpart(error, answered), error);
+}
+
+function counterpart(error: FairleadError, answered: boolean): Error {
+  const { errors } = parts;
+  if (error.cause instanceof Error && !(error.cause instanceof FairleadError)) return error.cause;
+  if (error instanceof TimeoutError) {
+    return answered ? new errors.BodyTimeoutError(error.message) : new errors.HeadersTimeoutError(error.message);
+  }
+  if (error instanceof CanceledError) return new errors.RequestAbortedError(error.message);
+  return error;
+}
+
+function explain(error: Error, explanation: FairleadError): Error {
+  if (error === explanation || !Object.isExtensible(error)) return error;
+  // One broken connection may fail many calls with one error: the last that was told has its explanation there.
+  Object.defineProperty(error, key, { value: explanation, configurable: true, writable: true });
+  return error;
+}
