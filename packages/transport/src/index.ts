@@ -1,4 +1,5 @@
 /** @module Sends calls over undici, and looks like fetch. */
+export { type Bridge, type BridgeOptions, createBridge } from './bridge/bridge.js';
 export { createDoor, type DoorOptions, explanationOf, installDoor } from './door/index.js';
 export { createFetch, type FairleadFetch, type FetchOptions, type Route } from './fetch.js';
 export { fetchHandler } from './fetch-handler.js';

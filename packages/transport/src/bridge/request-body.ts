@@ -1,0 +1,64 @@
+/** @module The body of a request to our server within the process: whole if that is possible at once, else as it comes. */
+import type { IncomingMessage } from 'node:http';
+import type { OnceBody, RequestBody } from '@fairlead/core';
+
+/** A body of at most so many bytes is read before the call is made, so that it can be sent again. */
+const wholeBytes = 65_536;
+
+/** Whether `request` has a body. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) > 0);
+}
+
+/**
+ * The body of `request`. A body without a length is small enough if it is all here by now, as it is if the client wrote it
+ * in one go; more is not waited for, since who streams may want an answer to the first half. Never settles if the client
+ * goes away before.
+ */
+export async function requestBody(request: IncomingMessage): Promise<RequestBody> {
+  const given = request.headers['content-length'];
+  const length = given === undefined ? undefined : Number(given);
+  // What the client has written so far is handed over within this tick.
+  if (length === undefined) await new Promise<void>((resolve) => process.nextTick(resolve));
+  const small = length === undefined ? request.complete && request.readableLength <= wholeBytes : length <= wholeBytes;
+  return small ? wholeBody(request) : new Pieces(request, length);
+}
+
+function wholeBody(request: IncomingMessage): Promise<Uint8Array> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+  });
+}
+
+/** A body as it comes. When nobody wants more the rest is read away, since the answer comes on the same connection. */
+class Pieces implements OnceBody, AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array, undefined> {
+  readonly once: AsyncIterable<Uint8Array> = this;
+  readonly length: number | undefined;
+  started = false;
+  readonly #request: IncomingMessage;
+  #pieces: AsyncIterator<Uint8Array> | null = null;
+
+  constructor(request: IncomingMessage, length: number | undefined) {
+    this.#request = request;
+    this.length = length;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#pieces ??= this.#request.iterator({ destroyOnReturn: false });
+    return this.#pieces.next();
+  }
+
+  return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    // Not waited for: it may be busy with a piece that never comes.
+    void this.#pieces?.return?.();
+    this.#request.resume();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+}
