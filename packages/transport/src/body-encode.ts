@@ -20,23 +20,33 @@ const none: EncodedBody = Object.freeze({ body: null, type: null });
 export function encodeBody(body: unknown, clock: Clock): EncodedBody {
   if (body == null) return none;
   if (typeof body === 'string') return { body, type: 'text/plain;charset=UTF-8' };
-  if (body instanceof Uint8Array) return { body: new Uint8Array(body), type: null };
+  if (body instanceof Uint8Array) return { body: copied(body), type: null };
   if (body instanceof URLSearchParams) {
     return { body: body.toString(), type: 'application/x-www-form-urlencoded;charset=UTF-8' };
   }
-  if (ArrayBuffer.isView(body)) {
-    return { body: new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice(), type: null };
-  }
+  if (ArrayBuffer.isView(body)) return { body: copied(viewOf(body)), type: null };
   if (body instanceof ArrayBuffer || body instanceof SharedArrayBuffer) {
-    return { body: new Uint8Array(body).slice(), type: null };
+    return { body: body.byteLength === 0 ? nothing : new Uint8Array(body).slice(), type: null };
   }
   if (body instanceof Blob) return blobBody(body);
   if (body instanceof FormData) return blobBody(encodeForm(body, clock));
   if (body instanceof ReadableStream) return { body: { once: streamChunks(body) }, type: null };
   if (typeof body === 'object' && Symbol.asyncIterator in body) {
-    return { body: { once: body as AsyncIterable<Uint8Array> }, type: null };
+    return { body: { once: iterableChunks(body as AsyncIterable<unknown>) }, type: null };
   }
-  return { body: String(body), type: 'text/plain;charset=UTF-8' };
+  // Not String(): a symbol is an error.
+  return { body: `${body}`, type: 'text/plain;charset=UTF-8' };
+}
+
+const nothing = new Uint8Array(0);
+
+/** A copy; of a view whose memory is gone an empty one. */
+function copied(view: Uint8Array): Uint8Array {
+  return view.length === 0 ? nothing : new Uint8Array(view);
+}
+
+function viewOf(view: ArrayBufferView): Uint8Array {
+  return view.byteLength === 0 ? nothing : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
 function blobBody(blob: Blob): EncodedBody {
@@ -46,16 +56,46 @@ function blobBody(blob: Blob): EncodedBody {
 /**
  * Reads a stream through a reader of its own: unlike the stream's iterator it can be told to stop while a read is under way.
  */
-function streamChunks(stream: ReadableStream<Uint8Array>): AsyncIterable<Uint8Array> {
-  if (Readable.isDisturbed(stream as never))
+function streamChunks(stream: ReadableStream<unknown>): AsyncIterable<Uint8Array> {
+  if (stream.locked || Readable.isDisturbed(stream as never))
     throw new TypeError('Response body object should not be disturbed or locked');
   const reader = stream.getReader();
-  const iterator: AsyncIterator<Uint8Array> = {
-    next: () => reader.read() as Promise<IteratorResult<Uint8Array>>,
-    return: async () => {
-      await reader.cancel();
-      return { done: true, value: undefined };
+  const read = (): Promise<IteratorResult<unknown>> => reader.read() as Promise<IteratorResult<unknown>>;
+  const stop = (reason: unknown): Promise<void> => reader.cancel(reason).then(() => reader.releaseLock());
+  const chunks = new Chunks(read, stop);
+  return { [Symbol.asyncIterator]: () => chunks };
+}
+
+function iterableChunks(body: AsyncIterable<unknown>): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]: () => {
+      const source = body[Symbol.asyncIterator]();
+      return new Chunks(
+        () => source.next(),
+        () => source.return?.(),
+      );
     },
   };
-  return { [Symbol.asyncIterator]: () => iterator };
+}
+
+/** The pieces of a body as bytes. Beside bytes, which is all that the standard allows, Node's fetch takes text and any view. */
+class Chunks implements AsyncIterator<Uint8Array> {
+  constructor(
+    readonly read: () => Promise<IteratorResult<unknown>>,
+    readonly stop: (reason: unknown) => unknown,
+  ) {}
+
+  async next(): Promise<IteratorResult<Uint8Array>> {
+    const { done, value } = await this.read();
+    if (done === true) return { done, value: undefined };
+    if (typeof value === 'string') return { done: false, value: Buffer.from(value) };
+    if (ArrayBuffer.isView(value)) return { done: false, value: value instanceof Uint8Array ? value : viewOf(value) };
+    // Whoever sends it says what is wrong with it.
+    return { done: false, value: value as Uint8Array };
+  }
+
+  async return(reason?: unknown): Promise<IteratorResult<Uint8Array>> {
+    await this.stop(reason);
+    return { done: true, value: undefined };
+  }
 }

@@ -39,14 +39,14 @@ const noInit: FetchInit = {};
 export function encodeRequest(request: Request | null, given: FetchInit | undefined, clock: Clock): FetchRequest {
   const init = given ?? noInit;
   if (init.integrity) throw new TypeError('integrity is not supported: verify the body of the response instead');
-  const method = encodeMethod(init.method ?? request?.method);
-  const { body, type } = init.body === undefined && request !== null ? bodyOf(request) : encodeBody(init.body, clock);
+  const method = encodeMethod(init.method === undefined ? request?.method : init.method);
+  const { body, type } = init.body == null && request !== null ? bodyOf(request) : encodeBody(init.body, clock);
   if (body !== null && (method === 'GET' || method === 'HEAD')) {
     throw new TypeError('Request with GET/HEAD method cannot have body.');
   }
   const signal = init.signal === undefined ? (request?.signal ?? null) : init.signal;
   if (signal !== null && typeof signal.addEventListener !== 'function') throw new TypeError('signal is no AbortSignal');
-  const redirect = init.redirect ?? request?.redirect ?? 'follow';
+  const redirect = init.redirect === undefined ? (request?.redirect ?? 'follow') : init.redirect;
   if (redirect !== 'follow' && redirect !== 'manual' && redirect !== 'error') {
     throw new TypeError(`redirect must be follow, manual or error, not ${String(redirect)}`);
   }
@@ -56,8 +56,9 @@ export function encodeRequest(request: Request | null, given: FetchInit | undefi
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-function encodeMethod(method: string | undefined): string {
-  if (method === undefined || method === 'GET') return 'GET';
+function encodeMethod(given: unknown): string {
+  if (given === undefined || given === 'GET') return 'GET';
+  const method = `${given}`;
   if (!token.test(method)) throw new TypeError(`'${method}' is not a valid HTTP method.`);
   const upper = method.toUpperCase();
   switch (upper) {
@@ -80,7 +81,7 @@ function encodeMethod(method: string | undefined): string {
 
 /** The body of a `Request` is a stream whatever it was made of, so it can be sent once and its length is not known. */
 function bodyOf(request: Request): EncodedBody {
-  if (request.bodyUsed)
+  if (request.bodyUsed || request.body?.locked === true)
     throw new TypeError('Cannot construct a Request with a Request object that has already been used.');
   return { body: encodeBody(request.body, undefined as never).body, type: null };
 }

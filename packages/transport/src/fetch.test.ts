@@ -658,7 +658,7 @@ describe('abort', () => {
     let reason: unknown;
     const body = new ReadableStream({
       cancel: (why) => {
-        reason = why ?? 'canceled';
+        reason = why;
       },
     });
     const controller = new AbortController();
@@ -666,7 +666,7 @@ describe('abort', () => {
     controller.abort();
     await pending;
     await nextTurn();
-    expect(reason).toBe('canceled');
+    expect(reason).toBe(controller.signal.reason);
   });
 
   it.each<[string, () => unknown]>([
@@ -861,11 +861,7 @@ describe('redirects', () => {
   ])('to %s is refused', async (_, location) => {
     const server = await redirecting();
     const error = await rejection(fetchTo(server)(`http://payments/s/302?${encodeURIComponent(location)}`));
-    expect([error.constructor, error.message, error.cause instanceof TypeError]).toEqual([
-      TypeError,
-      'fetch failed',
-      true,
-    ]);
+    expect([error.constructor, error.message, error.cause instanceof Error]).toEqual([TypeError, 'fetch failed', true]);
   });
 
   it('with a body that can be read once is refused, unless it is dropped anyway', async () => {

@@ -15,7 +15,7 @@ import {
 import { fetchError } from './fetch-error.js';
 import { encodeRequest, type FetchInit, type FetchRequest, fetchCallOptions } from './fetch-init.js';
 import { ends, openPromise } from './open-promise.js';
-import { type Draft, isRedirect, maxRedirects, redirectedDraft } from './redirect.js';
+import { type Draft, isRedirect, locationOf, maxRedirects, redirectedDraft } from './redirect.js';
 import { LeanResponse, type ResponseContext } from './response.js';
 import { isOriginForm, parseTarget, type Target, targetOf } from './target.js';
 import { refuseBody } from './upload.js';
@@ -58,7 +58,8 @@ export function createFetch(options: FetchOptions): FairleadFetch {
   return function fetch(input, init) {
     try {
       const request = isRequest(input) ? input : null;
-      const target = parseTarget(request === null ? String(input) : request.url);
+      // Not String(): a symbol is an error.
+      const target = parseTarget(request === null ? `${input}` : request.url);
       const route = target === null ? null : options.route(target.host);
       if (target === null || route === null) {
         if (external !== null) return external(input, init as RequestInit);
@@ -66,12 +67,19 @@ export function createFetch(options: FetchOptions): FairleadFetch {
       }
       checkPath(target, route);
       const wanted = encodeRequest(request, init, route.runtime.clock);
-      if (wanted.signal?.aborted === true) return Promise.reject(wanted.signal.reason);
+      if (wanted.signal?.aborted === true) return refused(wanted);
       return new FetchRun(options, route, wanted).begin(target);
     } catch (error) {
       return Promise.reject(error);
     }
   };
+}
+
+/** The signal had already aborted. */
+function refused({ signal, body }: FetchRequest): Promise<never> {
+  const { reason } = signal as AbortSignal;
+  if (body !== null && isOnce(body)) refuseBody(body, reason);
+  return Promise.reject(reason);
 }
 
 function isRequest(input: unknown): input is Request {
@@ -183,14 +191,19 @@ class FetchRun extends Scope implements ResponseContext {
 
   #replied(reply: Reply): void {
     try {
-      const redirect = isRedirect(reply.status) && this.#wanted.redirect !== 'manual';
       if (this.#settled) reply.body.cancel();
-      else if (redirect && reply.headers.location !== undefined) this.#follow(reply);
+      else if (isRedirect(reply.status) && this.#heeds(reply)) this.#follow(reply);
       else this.#hand(reply);
     } catch (error) {
       // Nobody looks at what this function returns to, so whatever a layer made that is no reply must not get there.
       this.#fail(error);
     }
+  }
+
+  /** Whether a redirect is more than a reply to be handed over. One without location leads nowhere, but is one. */
+  #heeds(reply: Reply): boolean {
+    const { redirect } = this.#wanted;
+    return redirect === 'error' || (redirect === 'follow' && reply.headers.location !== undefined);
   }
 
   #hand(reply: Reply): void {
@@ -202,11 +215,11 @@ class FetchRun extends Scope implements ResponseContext {
 
   #follow(reply: Reply): void {
     reply.body.cancel();
-    if (this.#wanted.redirect === 'error') throw new TypeError('unexpected redirect');
-    if (++this.#redirects > maxRedirects) throw new TypeError('redirect count exceeded');
+    if (this.#wanted.redirect === 'error') throw new Error('unexpected redirect');
+    if (++this.#redirects > maxRedirects) throw new Error('redirect count exceeded');
     const url = this.#location(reply);
     const target = targetOf(url);
-    if (target === null) throw new TypeError(`a redirect to ${url.protocol} cannot be followed`);
+    if (target === null) throw new Error(`a redirect to ${url.protocol} cannot be followed`);
     const sameOrigin = url.origin === new URL(this.href).origin;
     this.#draft = redirectedDraft(this.#draft, reply.status, sameOrigin);
     const route = this.#options.route(target.host);
@@ -220,7 +233,7 @@ class FetchRun extends Scope implements ResponseContext {
 
   /** Where a redirect leads. An endpoint that names itself by its own address means the service that it belongs to. */
   #location(reply: Reply): URL {
-    const url = new URL(String(reply.headers.location), this.href);
+    const url = new URL(locationOf(reply), this.href);
     if (url.origin !== reply.endpoint?.origin) return url;
     return new URL(url.pathname + url.search, this.href);
   }
@@ -250,8 +263,9 @@ class FetchRun extends Scope implements ResponseContext {
     if (this.#settled) return;
     this.#settled = true;
     const { body } = this.#draft;
-    if (body !== null && isOnce(body) && body.started !== true) refuseBody(body);
-    this.#reject(fetchError(error, 'fetch failed', this.#signal, this.canceled));
+    const reason = fetchError(error, 'fetch failed', this.#signal, this.canceled);
+    if (body !== null && isOnce(body) && body.started !== true) refuseBody(body, reason);
+    this.#reject(reason);
     this.close();
   }
 }

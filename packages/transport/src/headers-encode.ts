@@ -42,7 +42,7 @@ export function encodeHeaders(input: HeadersInput | undefined, contentType: stri
 
 /** The pairs of a plain object; null if `input` is something else, or anything about it is not plain. */
 function fromRecord(input: object): string[] | null {
-  if (Symbol.iterator in input) return null;
+  if (typeof input !== 'object' || Symbol.iterator in input) return null;
   const pairs: string[] = [];
   for (const key of Object.keys(input)) {
     const name = names.get(key) ?? lowerName(key);

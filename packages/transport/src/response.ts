@@ -43,8 +43,7 @@ export class LeanResponse {
     return status >= 200 && status <= 299;
   }
   get statusText(): string {
-    const text = (this.#reply as Reply & { statusText?: string }).statusText ?? '';
-    return reason.test(text) ? text : '';
+    return (this.#reply as Reply & { statusText?: string }).statusText ?? '';
   }
   get url(): string {
     return this.#context.href;
@@ -101,14 +100,13 @@ export class LeanResponse {
   /** @throws TypeError if the body has been read */
   clone(): Response {
     if (this.#used) throw new TypeError('Response.clone: Body has already been consumed.');
-    const real = this.#whole();
-    return dressed(real.clone(), this.#context);
+    return this.#whole().clone();
   }
 
   /**
    * A real `Response` with the same body, for `Response.prototype.text.call`, `cache.put`, `WebAssembly.compileStreaming`
    * and the like. It takes the body over.
-   * @throws RangeError for a status that a `Response` cannot have, such as 999
+   * @throws TypeError if the body has been read
    */
   toResponse(): Response {
     if (this.#used) throw new TypeError('Body is unusable: Body has already been read');
@@ -117,9 +115,12 @@ export class LeanResponse {
 
   #whole(): Response {
     if (this.#real === null) {
-      const stream = this.#bodiless || this.#used ? null : bodyStream(this.#source(), this.#context);
-      const { status, statusText, headers } = this;
-      this.#real = dressed(new Response(stream, { status, statusText, headers }), this.#context);
+      const stream = this.#bodiless ? null : this.#used ? '' : bodyStream(this.#source(), this.#context);
+      const status = this.status <= 599 ? this.status : 200;
+      const statusText = reason.test(this.statusText) ? this.statusText : '';
+      this.#real = dressed(new Response(stream, { status, statusText, headers: this.headers }), this);
+      // What has been read here has been read there.
+      if (this.#used) void this.#real.text();
     }
     return this.#real;
   }
@@ -141,10 +142,22 @@ export class LeanResponse {
 }
 
 Object.setPrototypeOf(LeanResponse.prototype, Response.prototype);
+LeanResponse.prototype.constructor = Response;
+// As those of the real one are, for whoever copies with for-in.
+for (const name of Object.keys(Response.prototype)) {
+  if (Object.hasOwn(LeanResponse.prototype, name)) {
+    Object.defineProperty(LeanResponse.prototype, name, { enumerable: true });
+  }
+}
 
-/** A response that another made, with the two things that a constructor cannot set. */
-function dressed(response: Response, { href, redirected }: ResponseContext): Response {
-  return Object.defineProperties(response, { url: { value: href }, redirected: { value: redirected } });
+type Dress = Pick<LeanResponse, 'status' | 'ok' | 'statusText' | 'url' | 'redirected' | 'type'>;
+
+/** A response with what cannot be set, or not to any value, in a constructor. */
+function dressed(response: Response, { status, ok, statusText, url, redirected, type }: Dress): Response {
+  const values = { status, ok, statusText, url, redirected, type };
+  const clone = (): Response => dressed(Response.prototype.clone.call(response), values);
+  for (const [name, value] of Object.entries({ ...values, clone })) Object.defineProperty(response, name, { value });
+  return response;
 }
 
 const toBuffer: Convert<ArrayBuffer> = (chunks, size) => toBytes(chunks, size).buffer;

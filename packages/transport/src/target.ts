@@ -87,8 +87,10 @@ export function targetOf(url: URL): Target | null {
   if (url.username !== '' || url.password !== '') {
     throw new TypeError(`a URL with credentials in it cannot be fetched (its host is ${url.host})`);
   }
-  const path = url.pathname + url.search;
-  return { host: url.host, path, href: `${url.protocol}//${url.host}${path}` };
+  // Not `pathname + search`, which loses a question mark with nothing behind it.
+  const hash = url.href.indexOf('#');
+  const href = hash < 0 ? url.href : url.href.slice(0, hash);
+  return { host: url.host, path: href.slice(url.origin.length), href };
 }
 
 /**

@@ -50,17 +50,17 @@ export class Upload implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8Arr
   }
 }
 
-/** Nobody will ever read `body`, of which nothing has been read yet; a stream should know. */
-export function refuseBody(body: OnceBody): void {
+/** Nobody will ever read `body`, of which nothing has been read yet; a stream should know, and why. */
+export function refuseBody(body: OnceBody, reason: unknown): void {
   try {
-    void abandon(body.once[Symbol.asyncIterator]());
+    void abandon(body.once[Symbol.asyncIterator](), reason);
   } catch {}
 }
 
 /** What a source says while it is being abandoned is of no interest to anybody. */
-async function abandon(source: AsyncIterator<Uint8Array>): Promise<void> {
+async function abandon(source: AsyncIterator<Uint8Array>, reason?: unknown): Promise<void> {
   try {
-    await source.return?.();
+    await source.return?.(reason);
   } catch {}
 }
 
