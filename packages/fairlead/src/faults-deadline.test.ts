@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { attempts, type Failure, get, type Told, until, worlds } from '../test/world.js';
 
 const world = worlds();
-const MS = 150;
+const MS = 100;
 const LATE_MS = 250;
 const long = { attemptTimeoutMs: false, breaker: false, budget: false } as const;
 
@@ -112,7 +112,7 @@ describe('a call whose time is up', () => {
   it('ends also while a layer of the user does not listen', async () => {
     const site = await world.http((_request, response) => void response.end('ok'));
     const deaf: Middleware = async (call, next) => {
-      await sleep(systemClock, 350);
+      await sleep(systemClock, 400);
       return next(call);
     };
     for (const layers of [{ call: [deaf] }, { attempt: [deaf] }]) {
@@ -121,7 +121,7 @@ describe('a call whose time is up', () => {
       expect(failure(got).cause).toMatchObject({ code: 'ERR_TIMEOUT', of: 'call' });
       expect(got.ms).toBeLessThan(50 + LATE_MS);
     }
-    await sleep(systemClock, 350);
+    await sleep(systemClock, 360);
     expect(site.requests).toBe(0);
   });
 

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { attempts, load, type Replica, tally, until, type World, worlds } from '../test/world.js';
 
 const world = worlds();
-const CALLS = 160;
+const CALLS = 128;
 
 interface Fault {
   readonly name: string;

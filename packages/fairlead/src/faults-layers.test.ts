@@ -53,11 +53,11 @@ describe.each(places)('a layer of the user, once per %s,', (place) => {
     let deaf = true;
     let woken = 0;
     const client = world.service([site.origin], {
-      attemptTimeoutMs: 60,
+      attemptTimeoutMs: 30,
       retry: { baseMs: 1 },
       ...at(place, async (call, next) => {
         if (deaf) {
-          await sleep(systemClock, 300);
+          await sleep(systemClock, 200);
           woken++;
         }
         return next(call);
@@ -69,7 +69,7 @@ describe.each(places)('a layer of the user, once per %s,', (place) => {
     if (place === 'attempt') {
       const got = await get(client.fetch);
       expect(got).toMatchObject({ error: { cause: { code: 'ERR_TIMEOUT', of: 'attempt', attempts: [{}, {}] } } });
-      expect(got.ms).toBeLessThan(300 + 250);
+      expect(got.ms).toBeLessThan(450);
     }
     expect(loads(client).every((each) => each === 0)).toBe(true);
     await until(() => woken === (place === 'call' ? 1 : 4), 'every layer awake');
