@@ -842,6 +842,13 @@ describe('redirects', () => {
     expect([seen.headers.authorization, seen.headers.cookie, seen.headers['x-a']]).toEqual([undefined, undefined, '1']);
   });
 
+  it('to a host that is no service ends with the time of the call, also if the external fetch does not listen', async () => {
+    const external = (() => new Promise(() => {})) as typeof fetch;
+    const away: Handler = async () => createReply({ status: 302, headers: { location: 'http://other.example/' } });
+    const error = await rejection(fetchTo(away, { external })('http://payments/', { fairlead: { timeoutMs: 20 } }));
+    expect(error.cause).toMatchObject({ code: 'ERR_TIMEOUT', of: 'call', ms: 20 });
+  });
+
   it('to a host that is no service: refused, or down the external fetch', async () => {
     const server = await redirecting();
     const elsewhere = await echo();

@@ -248,6 +248,8 @@ class FetchRun extends Scope implements ResponseContext {
     const sent = body !== null && typeof body === 'object' && 'open' in body ? ReadableStream.from(body.open()) : body;
     const signal = this.#signal === null ? this.signal : AbortSignal.any([this.signal, this.#signal]);
     const init = { method, headers: pairs, body: sent, signal, duplex: 'half' };
+    // No layers there that would see to it.
+    this.watch({ onCancel: (reason) => this.#fail(reason) });
     external(target.href, init as RequestInit).then(
       (response) => {
         if (this.#settled) return;
