@@ -31,11 +31,15 @@ export function doorError(error: unknown, answered: boolean): Error {
 function counterpart(error: FairleadError, answered: boolean): Error {
   const { errors } = parts;
   if (error.cause instanceof Error && !(error.cause instanceof FairleadError)) return error.cause;
-  if (error instanceof TimeoutError) {
-    return answered ? new errors.BodyTimeoutError(error.message) : new errors.HeadersTimeoutError(error.message);
-  }
-  if (error instanceof CanceledError) return new errors.RequestAbortedError(error.message);
-  return error;
+  const Counterpart =
+    error instanceof TimeoutError
+      ? answered
+        ? errors.BodyTimeoutError
+        : errors.HeadersTimeoutError
+      : error instanceof CanceledError
+        ? errors.RequestAbortedError
+        : null;
+  return Counterpart === null ? error : Object.assign(new Counterpart(error.message), { cause: error });
 }
 
 function explain(error: Error, explanation: FairleadError): Error {

@@ -129,7 +129,8 @@ class Door extends Base implements ExchangeOwner {
 
   /** Of the fallback, for the fetch of whoever mocks other hosts. */
   get isMockActive(): boolean {
-    return (this.options.fallback as { isMockActive?: boolean } | null)?.isMockActive ?? false;
+    const { fallback, legacyFallback } = this.options as Record<string, { isMockActive?: boolean } | null | undefined>;
+    return fallback?.isMockActive === true || legacyFallback?.isMockActive === true;
   }
 
   /** Limits that WebSocket and EventSource look up here. */

@@ -1,6 +1,6 @@
 /** @module What undici's callers give, as what a call needs. */
 import { stringify } from 'node:querystring';
-import { type Clock, type HeaderPairs, headerOf, type RequestBody } from '@fairlead/core';
+import { type Clock, type HeaderPairs, headerOf, type RequestBody, withHeader } from '@fairlead/core';
 import { isOriginForm } from '../target.js';
 import type { Dispatcher } from '../undici.js';
 import { parts } from './parts.js';
@@ -25,10 +25,13 @@ const noWishes: TapWishes = Object.freeze({ upgrade: null, headersTimeout: 0, bo
  * @throws undici's InvalidArgumentError
  */
 export function encodeDispatch(options: Dispatcher.DispatchOptions, clock: Clock): DoorRequest {
-  const { body, type } = encodeDoorBody(options.body, clock);
+  const method: unknown = options.method;
+  if (typeof method !== 'string') throw invalid('method must be a string');
+  // Where other hosts are mocked, fetch hands over what its body was made of, and beside it what it is to be sent as.
+  const { __mockAgentBodyForDispatch: sent } = options as { __mockAgentBodyForDispatch?: unknown };
+  const { body, type } = encodeDoorBody(sent ?? options.body, clock);
   let headers = encodePairs(options.headers);
-  if (type !== null && headerOf(headers, 'content-type') === undefined) headers = [...headers, 'content-type', type];
-  const method = options.method as string;
+  if (type !== null) headers = withType(headers, type);
   // undici says GET, HEAD and QUERY where the caller says nothing, which is about pipelining and less than is true.
   const { idempotent } = options;
   return {
@@ -39,6 +42,12 @@ export function encodeDispatch(options: Dispatcher.DispatchOptions, clock: Clock
     idempotent: idempotent ?? undefined,
     wishes: wishesOf(options),
   };
+}
+
+function withType(headers: HeaderPairs, type: string): HeaderPairs {
+  // A form is written with a boundary of ours, whatever its sender says about it.
+  const ours = type.startsWith('multipart/') || headerOf(headers, 'content-type') === undefined;
+  return ours ? withHeader(headers, 'content-type', type) : headers;
 }
 
 function wishesOf({ upgrade, headersTimeout, bodyTimeout }: Dispatcher.DispatchOptions): TapWishes {
