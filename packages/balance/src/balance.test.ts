@@ -10,9 +10,11 @@ import {
   type FairleadEvent,
   type Handler,
   RejectedError,
+  type Reply,
   type Resolver,
   type ResolverUpdate,
   type Runtime,
+  readText,
   TimeoutError,
 } from '@fairlead/core';
 import { callTo, checkLeaks, hang, refuse, reply, reset, type Script, scripted, VirtualClock } from '@fairlead/testing';
@@ -108,6 +110,18 @@ describe('balance', () => {
     const handler = compose([balance({ cluster })], broken as never);
     await expect(handler(callTo('payments', { runtime }))).rejects.toBeInstanceOf(Error);
     expect(loads(cluster)).toEqual([0]);
+  });
+
+  it('leaves an endpoint alone that breaks off its replies, but not one whose callers do', async () => {
+    const breaking: Script = (call) =>
+      call.endpoint?.id === origins(1)[0] ? reply(200, { body: ['a', 'b'], cutAfter: 1 }) : reply(200, { body: 'ok' });
+    const read = async (got: Reply): Promise<string> => readText(got).catch(() => 'broken');
+    const broken = make(3, breaking);
+    for (let i = 0; i < 15; i++) await broken.clock.run(read(await broken.send()));
+    expect(broken.cluster.members.map((node) => node.health.state)).toEqual(['ejected', 'healthy', 'healthy']);
+    const left = make(3, reply(200, { body: 'ok' }));
+    for (let i = 0; i < 30; i++) discard(await left.send());
+    expect(left.cluster.members.map((node) => node.health.state)).toEqual(['healthy', 'healthy', 'healthy']);
   });
 
   it('sends each try of a call elsewhere, and only then to the same again', async () => {

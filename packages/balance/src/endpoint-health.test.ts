@@ -64,6 +64,31 @@ describe('EndpointHealth', () => {
     expect(health.state).toBe('healthy');
   });
 
+  it('ejects at the fifth reply in a row that breaks off, although each began well', () => {
+    const { health, ward } = make();
+    const breakOff = (at: number): void => {
+      request(health, at, 'success');
+      health.brokeOff(at);
+    };
+    for (let i = 0; i < 4; i++) breakOff(i);
+    health.completed();
+    for (let i = 0; i < 4; i++) breakOff(i);
+    expect(health.state).toBe('healthy');
+    breakOff(4);
+    expect(health.state).toBe('ejected');
+    expect(ward.events).toMatchObject([{ reason: '5 replies in a row broke off' }]);
+    // The head of the probe's reply restores it, and it begins anew.
+    request(health, health.until, 'success');
+    for (let i = 0; i < 4; i++) breakOff(health.until);
+    expect(health.state).toBe('healthy');
+    ward.allowed = false;
+    for (let i = 0; i < 9; i++) breakOff(health.until);
+    expect(health.state).toBe('healthy');
+    ward.allowed = true;
+    breakOff(health.until);
+    expect(health.state).toBe('ejected');
+  });
+
   it('ejects at once where nobody listens', () => {
     const { health, ward } = ejected();
     expect(health.state).toBe('ejected');

@@ -80,6 +80,8 @@ export class EndpointHealth {
   /** How often the ejection time is doubled next time. */
   #level = 0;
   #healthySince = 0;
+  /** Replies in a row that broke off in their body. */
+  #brokenOff = 0;
   /** Counts changes of state; a request's ticket is the count at its beginning. */
   #epoch = 0;
 
@@ -119,8 +121,24 @@ export class EndpointHealth {
     else if (this.state === 'probing') this.#awaitProbe(at);
   }
 
+  /** A reply has come to its end. */
+  completed(): void {
+    this.#brokenOff = 0;
+  }
+
+  /**
+   * A reply broke off in its body. Counted apart from other failures: its head has come before and was a success, which
+   * ends every row of those. An endpoint that breaks off every reply would look like the fastest and least busy of all.
+   */
+  brokeOff(at: number): void {
+    if (++this.#brokenOff < this.ward.options.consecutiveFailures) return;
+    if (this.state === 'healthy' && this.ward.mayEject(at))
+      this.#ejectHealthy(at, `${this.#brokenOff} replies in a row broke off`);
+  }
+
   /** The endpoint has become another one: nothing that was known holds. */
   reset(): void {
+    this.#brokenOff = 0;
     this.state = 'healthy';
     this.until = 0;
     this.failures = 0;
@@ -134,9 +152,13 @@ export class EndpointHealth {
     if (this.state !== 'healthy') return;
     if (!refused && this.failures < this.ward.options.consecutiveFailures) return;
     if (!this.ward.mayEject(at)) return;
+    this.#ejectHealthy(at, refused ? 'connection refused' : `${this.failures} failures in a row`);
+  }
+
+  #ejectHealthy(at: number, reason: string): void {
     const healthyMs = at - this.#healthySince;
     this.#level = Math.max(0, this.#level - Math.floor(healthyMs / this.ward.options.forgiveMs));
-    this.#eject(at, refused ? 'connection refused' : `${this.failures} failures in a row`);
+    this.#eject(at, reason);
   }
 
   #eject(at: number, reason: string): void {
@@ -155,6 +177,7 @@ export class EndpointHealth {
     const { runtime, service } = this.ward;
     this.state = 'healthy';
     this.until = 0;
+    this.#brokenOff = 0;
     this.#healthySince = at;
     this.#turn();
     runtime.on?.({ type: 'endpoint.restored', service, endpoint: this.endpoint });

@@ -58,7 +58,12 @@ export class Node implements PickerNode {
   readonly latency: PeakEwma;
   readonly health: EndpointHealth;
   /** Told when a request is over; bound once, since every request needs it. */
-  readonly ended: EndListener = () => this.#release();
+  readonly ended: EndListener = (error) => {
+    if (error === null) this.health.completed();
+    else if (errorCode(error) === 'ERR_TRANSPORT' && !this.leaving)
+      this.health.brokeOff(this.#host.runtime.clock.now());
+    this.#release();
+  };
   readonly #host: NodeHost;
 
   constructor(endpoint: Endpoint, host: NodeHost) {
