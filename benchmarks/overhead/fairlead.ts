@@ -1,12 +1,18 @@
 /** @module What "everything on" means in every benchmark. */
-import { type Client, createClient, type ServiceOptions } from 'fairlead';
+import { type Client, type ClientOptions, createClient, type ServiceOptions } from 'fairlead';
 
 /**
  * A client of one service, `payments`, with the default stack and every policy on that a caller can turn on: latency for
- * cost, a limit that is never reached, traces that begin here. Nobody listens to its events.
+ * cost, a limit that is never reached, traces that begin here. Nobody listens to its
+ * events unless `client` says so.
  */
-export function everythingOn(from: ServiceOptions['from'], rest: Omit<ServiceOptions, 'from'> = {}): Client {
+export function everythingOn(
+  from: ServiceOptions['from'],
+  rest: Omit<ServiceOptions, 'from'> = {},
+  client: Pick<ClientOptions, 'clock' | 'on'> = {},
+): Client {
   return createClient({
+    ...client,
     environment: false,
     newTraces: 'unsampled',
     services: {
