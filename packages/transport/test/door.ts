@@ -172,3 +172,28 @@ export const callers: readonly Caller[] = [
 export function callersOf(copy: typeof Undici): readonly Caller[] {
   return [requestCaller('request', copy.request), fetchCaller('fetch', copy.fetch as never)];
 }
+
+/** A handler that writes down what it is told, and may do something about it. */
+export class Recorder implements Dispatcher.DispatchHandler {
+  readonly told: string[] = [];
+  bytes = 0;
+  controller!: Dispatcher.DispatchController;
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.controller = controller;
+  }
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: object, statusText?: string): void {
+    this.told.push(`${status} ${statusText} ${JSON.stringify(headers)}`);
+  }
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.bytes += chunk.length;
+  }
+  onResponseEnd(_: Dispatcher.DispatchController, trailers: object): void {
+    this.told.push(`end ${JSON.stringify(trailers)}`);
+  }
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.told.push(`error ${error.message}`);
+  }
+  get over(): boolean {
+    return /^(end|error)/.test(this.told.at(-1) ?? '');
+  }
+}

@@ -129,8 +129,8 @@ class Door extends Base implements ExchangeOwner {
 
   /** Of the fallback, for the fetch of whoever mocks other hosts. */
   get isMockActive(): boolean {
-    const { fallback, legacyFallback } = this.options as Record<string, { isMockActive?: boolean } | null | undefined>;
-    return fallback?.isMockActive === true || legacyFallback?.isMockActive === true;
+    const { fallback, legacyFallback = null } = this.options;
+    return mocks(fallback) || mocks(legacyFallback);
   }
 
   /** Limits that WebSocket and EventSource look up here. */
@@ -205,6 +205,10 @@ function promised(callback: Callback | undefined, run: (done: Callback) => void)
   if (typeof callback !== 'function') throw new parts.errors.InvalidArgumentError('invalid callback');
   run(callback);
   return undefined;
+}
+
+function mocks(dispatcher: Dispatcher | null): boolean {
+  return (dispatcher as { isMockActive?: boolean } | null)?.isMockActive === true;
 }
 
 interface Limits {

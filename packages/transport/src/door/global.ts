@@ -36,11 +36,8 @@ export function installDoor(options: Pick<DoorOptions, 'route'>): () => void {
   globals[place] = door;
   return () => {
     installed = false;
-    if (globals[legacyPlace] === door) put(legacyPlace, legacyBefore);
-    if (globals[place] === door) put(place, before);
+    // Assigned rather than set through undici, which would put a wrapper where the dispatcher of Node 24 was.
+    if (globals[legacyPlace] === door) globals[legacyPlace] = legacyBefore;
+    if (globals[place] === door) globals[place] = before;
   };
-  function put(where: symbol, what: Dispatcher | undefined): void {
-    if (what === undefined) delete globals[where];
-    else globals[where] = what;
-  }
 }

@@ -1,0 +1,156 @@
+/**
+ * Catches a door that is no dispatcher like undici's own: what it refuses and how it says so, closing, interceptors on top,
+ * mocks behind it, and undici's functions on itself.
+ */
+import type { RequestListener } from 'node:http';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Recorder, undici, type World, type WorldOptions, world } from '../../test/door.js';
+import { bodyOf, httpServer, rawServer, rejection, type TestServer, until } from '../../test/servers.js';
+
+const worlds: World[] = [];
+const servers: TestServer[] = [];
+
+afterEach(async () => {
+  for (const each of worlds.splice(0)) {
+    await until(() => each.busy === 0);
+    await each.close();
+  }
+  for (const server of servers.splice(0)) await server.close();
+});
+
+function over(list: readonly Pick<TestServer, 'endpoint'>[], options?: WorldOptions): World {
+  const made = world(
+    list.map(({ endpoint }) => endpoint),
+    options,
+  );
+  worlds.push(made);
+  return made;
+}
+async function http(listener: RequestListener): Promise<TestServer> {
+  const server = await httpServer(listener);
+  servers.push(server);
+  return server;
+}
+
+const get = { origin: 'http://svc', path: '/', method: 'GET' } as const;
+
+describe('refusals', () => {
+  const refused = (options: object, handler: object = new Recorder()): unknown => {
+    const { door } = over([]);
+    expect(door.dispatch(options as never, handler as never)).toBe(false);
+    return (handler as Recorder).told[0];
+  };
+
+  it('are told to the handler, before anything else', () => {
+    expect(refused({ ...get, origin: undefined })).toBe('error opts.origin must be a non-empty string or URL.');
+    expect(refused({ ...get, path: '//evil' })).toBe("error path must begin with one '/'");
+    expect(refused({ ...get, path: 'http://evil/' })).toBe("error path must begin with one '/'");
+    expect(refused({ ...get, method: 1 })).toBe('error method must be a string');
+    expect(refused({ ...get, path: '/?a=1', query: { b: 2 } })).toMatch(/^error Query params cannot/);
+    expect(refused({ ...get, headers: ['odd'] })).toBe('error headers array must be even');
+    expect(refused({ ...get, headers: { a: {} } })).toBe('error invalid a header');
+    expect(refused({ ...get, headers: 'a' })).toBe('error headers must be an object or an array');
+    expect(refused({ ...get, headers: new Set(['a']) })).toBe('error headers must be in key-value pair format');
+    expect(refused({ ...get, body: 1 })).toMatch(/^error body must be a string/);
+    expect(refused(null as never)).toBe('error opts must be an object.');
+  });
+
+  it('are thrown where there is no handler that could be told', () => {
+    const { door } = over([]);
+    expect(() => door.dispatch(get, null as never)).toThrow('handler must be an object');
+    expect(() => door.dispatch(get, {})).toThrow('invalid onRequestStart method');
+    const handler = new Recorder();
+    Object.assign(handler, { onResponseData: undefined });
+    expect(door.dispatch(get, handler)).toBe(false);
+    expect(handler.told).toEqual(['error invalid onResponseData method']);
+  });
+});
+
+describe('closing', () => {
+  it('waits for what is under way, refuses what comes after it, and says so to everybody who asks', async () => {
+    let answer: (() => void) | null = null;
+    const { door, sent } = over([await http((_, response) => void (answer = () => response.end('late')))]);
+    const asked = undici.request('http://svc', { dispatcher: door });
+    await until(() => answer !== null);
+    let closed = 0;
+    const closing = [door.close(), new Promise<void>((resolve) => door.close(resolve))];
+    for (const each of closing) void each.then(() => closed++);
+    const state = door as unknown as { closed: boolean; destroyed: boolean };
+    expect([state.closed, state.destroyed]).toEqual([true, false]);
+    expect((await rejection(undici.request('http://svc', { dispatcher: door }))).code).toBe('UND_ERR_CLOSED');
+    expect([closed, sent.length]).toEqual([0, 1]);
+    (answer as unknown as () => void)();
+    const { body } = await asked;
+    expect(await body.text()).toBe('late');
+    await Promise.all(closing);
+    expect(state.destroyed).toBe(true);
+    expect((await rejection(undici.request('http://svc', { dispatcher: door }))).code).toBe('UND_ERR_DESTROYED');
+    expect((await rejection(door.close())).code).toBe('UND_ERR_DESTROYED');
+  });
+
+  it.each([undefined, new Error('enough')])('by force fails what is under way with %s', async (reason) => {
+    const server = await rawServer(() => {});
+    servers.push(server);
+    const { door, sent } = over([server]);
+    const failed = rejection(undici.request('http://svc', { dispatcher: door }));
+    await until(() => sent.length === 1);
+    await door.destroy(reason as never);
+    const error = await failed;
+    expect(reason === undefined ? error.code : error).toBe(reason ?? 'UND_ERR_DESTROYED');
+    await new Promise<void>((resolve) => door.destroy(resolve));
+  });
+});
+
+describe('mocks behind it', () => {
+  it('answer for other hosts, and see the body that fetch sends', async () => {
+    const mock = new undici.MockAgent();
+    mock.disableNetConnect();
+    mock.get('http://elsewhere').intercept({ path: '/', method: 'PUT', body: 'abc' }).reply(200, 'mocked').times(2);
+    const server = await http(async (request, response) => {
+      const { 'content-type': type = '', 'content-length': length } = request.headers;
+      response.end(JSON.stringify([type.replace(/=.*/, ''), length, (await bodyOf(request)).length]));
+    });
+    const { door } = over([server], { fallback: mock });
+    const ask = { method: 'PUT', body: 'abc', dispatcher: door };
+    const { body } = await undici.request('http://elsewhere', { ...ask, method: 'PUT' });
+    expect(await body.text()).toBe('mocked');
+    expect(await (await undici.fetch('http://elsewhere', ask)).text()).toBe('mocked');
+    // Services are not mocked, and get what fetch would have sent.
+    const form = new undici.FormData();
+    form.append('a', 'b');
+    const { fetch } = undici;
+    expect(await (await fetch('http://svc', ask)).json()).toEqual(['text/plain;charset', '3', 3]);
+    const [type, length, bytes] = (await (await fetch('http://svc', { ...ask, body: form })).json()) as unknown[];
+    expect([type, Number(length)]).toEqual(['multipart/form-data; boundary', bytes]);
+    await mock.close();
+  });
+});
+
+describe('interceptors on top', () => {
+  it('see a dispatcher like any other', async () => {
+    let n = 0;
+    const server = await http((request, response) => {
+      if (request.url === '/') response.writeHead(302, { location: '/there' }).end();
+      else response.writeHead(++n < 3 ? 500 : 200).end('there');
+    });
+    const { interceptors } = undici;
+    const { door } = over([server]);
+    const composed = door.compose(
+      interceptors.retry({ minTimeout: 1, statusCodes: [500] }),
+      interceptors.redirect({ maxRedirections: 3 }),
+    );
+    const { statusCode, body } = await undici.request('http://svc', { dispatcher: composed });
+    expect([statusCode, await body.text(), n]).toEqual([200, 'there', 3]);
+    const dumped = door.compose(interceptors.dump({ maxSize: 10 }));
+    expect(await (await undici.request('http://svc/there', { dispatcher: dumped })).body.text()).toBe('');
+    // A Proxy stands in front of it: this fails with fields that are private.
+    await composed.close();
+    expect((door as unknown as { closed: boolean }).closed).toBe(true);
+  });
+
+  it("is asked through undici's functions on itself", async () => {
+    const { door } = over([await http((_, response) => response.end('self'))]);
+    const { body } = await door.request({ origin: 'http://svc', path: '/', method: 'GET' });
+    expect(await body.text()).toBe('self');
+  });
+});

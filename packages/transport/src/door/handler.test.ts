@@ -1,0 +1,239 @@
+/**
+ * Catches a door that does not keep undici's word to a handler: pauses that are not obeyed, a throw that is lost or told
+ * twice, trailers and interim answers that do not arrive, handlers of undici 6.
+ */
+import type { RequestListener } from 'node:http';
+import { createReply, type Middleware } from '@fairlead/core';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Recorder, undici, type World, type WorldOptions, world } from '../../test/door.js';
+import { httpServer, nextTurn, rawServer, rejection, type TestServer, until } from '../../test/servers.js';
+import type { Dispatcher } from '../undici.js';
+
+const worlds: World[] = [];
+const servers: TestServer[] = [];
+
+afterEach(async () => {
+  for (const each of worlds.splice(0)) {
+    await until(() => each.busy === 0);
+    await each.close();
+  }
+  for (const server of servers.splice(0)) await server.close();
+});
+
+function over(list: readonly Pick<TestServer, 'endpoint'>[], options?: WorldOptions): World {
+  const made = world(
+    list.map(({ endpoint }) => endpoint),
+    options,
+  );
+  worlds.push(made);
+  return made;
+}
+async function http(listener: RequestListener): Promise<TestServer> {
+  const server = await httpServer(listener);
+  servers.push(server);
+  return server;
+}
+
+const get = { origin: 'http://svc', path: '/', method: 'GET' } as const;
+
+const big: RequestListener = (_, response) => {
+  response.writeHead(200, { 'content-length': 8_000_000 });
+  response.end(Buffer.alloc(8_000_000));
+};
+
+describe('a handler that pauses', () => {
+  it.each(['onResponseStart', 'onResponseData'] as const)('in %s gets no more until it resumes', async (where) => {
+    const { door } = over([await http(big)]);
+    const handler = new Recorder();
+    let paused = false;
+    const before = handler[where] as (...args: unknown[]) => void;
+    handler[where] = (...args: unknown[]) => {
+      before.apply(handler, args);
+      if (paused) return;
+      paused = true;
+      handler.controller.pause();
+    };
+    door.dispatch(get, handler);
+    await until(() => paused);
+    const seen = handler.bytes;
+    for (let turn = 0; turn < 200; turn++) await nextTurn();
+    expect(handler.bytes).toBe(seen);
+    expect(seen).toBeLessThan(where === 'onResponseStart' ? 1 : 70_000);
+    handler.controller.resume();
+    await until(() => handler.over);
+    expect(handler.bytes).toBe(8_000_000);
+  });
+
+  it('before there is an answer gets the head alone', async () => {
+    let n = 0;
+    const server = await http((request, response) => {
+      if (++n === 1) response.writeHead(503).end('wait');
+      else big(request, response);
+    });
+    const { door } = over([server]);
+    const handler = new Recorder();
+    door.dispatch(get, handler);
+    handler.controller.pause();
+    await until(() => handler.told.length === 1);
+    for (let turn = 0; turn < 50; turn++) await nextTurn();
+    expect(handler.bytes).toBe(0);
+    handler.controller.resume();
+    await until(() => handler.over);
+    expect(handler.bytes).toBe(8_000_000);
+  });
+
+  it('holds the other side back as plain undici does', async () => {
+    const sentWith = async (dispatcher: Dispatcher, server: TestServer, origin: string): Promise<number> => {
+      const { body } = await undici.request(origin, { dispatcher });
+      let written = -1;
+      for (let still = 0; still < 50; still++) {
+        await nextTurn();
+        const [socket] = server.sockets;
+        const now = socket === undefined ? 0 : socket.bytesWritten;
+        if (now !== written) still = 0;
+        written = now;
+      }
+      body.on('error', () => {}).destroy();
+      return written;
+    };
+    const server = await http((_, response) => {
+      const more = (): void => {
+        while (response.write(Buffer.alloc(65_536)));
+      };
+      response.on('drain', more);
+      more();
+    });
+    const agent = new undici.Agent();
+    const plain = await sentWith(agent, server, server.origin);
+    await agent.destroy();
+    await server.quiet();
+    const { door } = over([server]);
+    const ours = await sentWith(door, server, 'http://svc');
+    expect(ours).toBeLessThan(plain + 1_000_000);
+  });
+});
+
+describe('a handler that throws', () => {
+  it.each(['onRequestStart', 'onResponseStart', 'onResponseData', 'onResponseEnd'] as const)(
+    'in %s is told, once',
+    async (where) => {
+      const { door } = over([await http((_, response) => response.end('x'))]);
+      const handler = new Recorder();
+      handler[where] = () => {
+        throw new Error('oops');
+      };
+      door.dispatch(get, handler);
+      await until(() => handler.over);
+      await nextTurn();
+      expect(handler.told.filter((each) => each.startsWith('error'))).toEqual(['error oops']);
+    },
+  );
+});
+
+describe('what passes through', () => {
+  it('trailers, reason phrase, repeated headers, raw headers', async () => {
+    const server = await rawServer((socket) => {
+      socket.write('HTTP/1.1 200 Fine\r\nX-Two: 1\r\nX-Two: 2\r\ntransfer-encoding: chunked\r\n\r\n');
+      socket.write('2\r\nhi\r\n0\r\nx-sum: 7\r\n\r\n');
+    });
+    servers.push(server);
+    const { door } = over([server]);
+    const handler = new Recorder();
+    door.dispatch(get, handler);
+    const raw = (): string[] => (handler.controller.rawHeaders as Buffer[]).map(String);
+    await until(() => handler.over);
+    expect(handler.told).toEqual(['200 Fine {"x-two":["1","2"],"transfer-encoding":"chunked"}', 'end {"x-sum":"7"}']);
+    expect(raw().slice(0, 4)).toEqual(['X-Two', '1', 'X-Two', '2']);
+    expect((handler.controller.rawTrailers as Buffer[]).map(String)).toEqual(['x-sum', '7']);
+    const { headers, trailers, body } = await undici.request('http://svc', {
+      dispatcher: door,
+      responseHeaders: 'raw',
+    });
+    expect(headers).toMatchObject({ length: 6 });
+    await body.text();
+    expect(trailers).toEqual({ 'x-sum': '7' });
+  });
+
+  it('interim answers', async () => {
+    const server = await http((_, response) => {
+      response.writeEarlyHints({ link: '</a>; rel=preload' });
+      response.end('after');
+    });
+    const infos: unknown[] = [];
+    const onInfo = (info: unknown): void => void infos.push(info);
+    const { body } = await undici.request('http://svc', { dispatcher: over([server]).door, onInfo } as never);
+    expect(await body.text()).toBe('after');
+    expect(infos).toEqual([{ statusCode: 103, headers: { link: '</a>; rel=preload' } }]);
+  });
+
+  it('query, lists of headers in every form, and a body of a legacy stream', async () => {
+    const server = await http((request, response) =>
+      response.end(JSON.stringify([request.url, request.headers['x-a'], request.headers['x-b']])),
+    );
+    const { door } = over([server]);
+    const answers: unknown[] = [];
+    const forms = [
+      { 'X-A': ['1', '2'], 'x-b': 3, 'x-c': undefined },
+      ['X-A', '1', 'x-A', '2', 'x-b', 3],
+      new Map<string, unknown>([
+        ['X-A', ['1', '2']],
+        ['x-b', 3],
+      ]),
+    ];
+    for (const headers of forms) {
+      const { body } = await undici.request('http://svc', {
+        dispatcher: door,
+        query: { q: [1, 2] },
+        headers: headers as never,
+      });
+      answers.push(await body.json());
+    }
+    const same = ['/?q=1&q=2', '1, 2', '3'];
+    expect(answers).toEqual([same, same, same]);
+  });
+
+  it("an answer that one of the stack's layers made", async () => {
+    const standIn: Middleware = () =>
+      Promise.resolve(createReply({ status: 203, headers: { 'x-a': ['1', '2'] }, body: 'in' }));
+    const { door } = over([], { layers: [standIn] });
+    const response = await undici.fetch('http://svc', { dispatcher: door });
+    expect([response.status, response.headers.get('x-a'), await response.text()]).toEqual([203, '1, 2', 'in']);
+  });
+
+  it("undici's own timeouts, where they are asked for", async () => {
+    const server = await rawServer(() => {});
+    servers.push(server);
+    const { door, sent } = over([server], { attempts: 1 });
+    const error = await rejection(undici.request('http://svc', { dispatcher: door, headersTimeout: 1 }));
+    expect([error.code, sent.length]).toEqual(['UND_ERR_HEADERS_TIMEOUT', 1]);
+  });
+});
+
+describe('a handler of undici 6', () => {
+  it('is converted', async () => {
+    const { door } = over([await http((_, response) => response.setHeader('x-a', '1').end('hello'))]);
+    const told: string[] = [];
+    const done = new Promise<void>((resolve) => {
+      const handler = {
+        onConnect: () => void told.push('connect'),
+        onHeaders: (status: number, raw: Buffer[]) => told.push(`${status} ${raw[0]} ${raw[1]}`) > 0,
+        onData: (chunk: Buffer) => told.push(String(chunk)) > 0,
+        onComplete: () => resolve(),
+        onError: (error: Error) => void told.push(error.message),
+      };
+      door.dispatch({ ...get, dispatcher: door } as never, handler as never);
+    });
+    await done;
+    expect(told).toEqual(['connect', '200 x-a 1', 'hello']);
+  });
+
+  it('goes to its own fallback untouched, or to the common one converted', async () => {
+    const got: unknown[] = [];
+    const fallback = { dispatch: (_: unknown, handler: unknown) => got.push(handler) > 0 } as unknown as Dispatcher;
+    const handler = { onConnect() {}, onError() {} } as never;
+    const elsewhere = { ...get, origin: new URL('http://elsewhere') };
+    over([], { legacyFallback: fallback }).door.dispatch(elsewhere, handler);
+    over([], { fallback }).door.dispatch(elsewhere, handler);
+    expect([got[0] === handler, typeof (got[1] as Recorder).onRequestStart]).toEqual([true, 'function']);
+  });
+});

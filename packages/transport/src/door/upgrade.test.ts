@@ -1,0 +1,165 @@
+/**
+ * Catches upgrades that are not passed through whole, that are tried again after they succeeded, that free their endpoint's
+ * load while the connection lasts, or that a deadline cuts: plain upgrades, CONNECT, WebSocket, EventSource.
+ */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { later, type Middleware, Scope, sleep, systemClock } from '@fairlead/core';
+import { afterEach, describe, expect, it } from 'vitest';
+import { undici, type World, type WorldOptions, world } from '../../test/door.js';
+import { closedPort, httpServer, nextTurn, rawServer, rejection, type TestServer, until } from '../../test/servers.js';
+import { installDoor } from './index.js';
+
+const worlds: World[] = [];
+const servers: TestServer[] = [];
+
+afterEach(async () => {
+  for (const each of worlds.splice(0)) {
+    await until(() => each.busy === 0);
+    await each.close();
+  }
+  for (const server of servers.splice(0)) await server.close();
+});
+
+function over(list: readonly Pick<TestServer, 'endpoint'>[], options?: WorldOptions): World {
+  const made = world(
+    list.map(({ endpoint }) => endpoint),
+    options,
+  );
+  worlds.push(made);
+  return made;
+}
+
+async function raw(onRequest: (socket: Socket, head: string, n: number) => void): Promise<TestServer> {
+  const server = await rawServer(onRequest);
+  servers.push(server);
+  return server;
+}
+
+/** Accepts a WebSocket and sends one message. */
+function webSocket(socket: Socket, head: string): void {
+  const key = /sec-websocket-key: (.+)/i.exec(head)?.[1]?.trim() ?? '';
+  const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+  socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n');
+  socket.write(`sec-websocket-accept: ${accept}\r\n\r\n`);
+  socket.write(Buffer.from([0x81, 2, 104, 105]));
+}
+
+/** Gives every call so little time that only what has none any more survives it. */
+const soon: Middleware = (call, next) => {
+  call.scope.expireAt(call.at + 30, 'call', 30);
+  return next(call);
+};
+
+describe('an upgrade', () => {
+  it('moves off a dead endpoint, comes with what was in the packet of its head, and holds its load', async () => {
+    const server = await raw((socket) => {
+      socket.end('HTTP/1.1 101 Switching Protocols\r\nupgrade: chat\r\nconnection: upgrade\r\nx-a: 1\r\n\r\nhello');
+    });
+    const parent = new Scope(systemClock);
+    const made = over([{ endpoint: await closedPort() }, server], { layers: [soon], parentScope: () => parent });
+    const { headers, socket } = await undici.upgrade('http://svc/room', { dispatcher: made.door, protocol: 'chat' });
+    expect(headers['x-a']).toBe('1');
+    expect(made.load.get(server.endpoint.id)).toBe(1);
+    // It is nobody's call any more: neither its deadline nor the end of its caller's request reaches it.
+    parent.cancel();
+    await sleep(systemClock, 60);
+    expect(socket.destroyed).toBe(false);
+    const [first] = await once(socket, 'data');
+    expect(String(first)).toBe('hello');
+    socket.destroy();
+    await until(() => made.busy === 0);
+    expect(made.sent).toHaveLength(2);
+  });
+
+  it('that is answered otherwise is told as undici tells it', async () => {
+    const server = await raw((socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno'));
+    const made = over([server]);
+    const error = await rejection(undici.upgrade('http://svc/', { dispatcher: made.door }));
+    expect([error.code, error.message]).toEqual(['UND_ERR_SOCKET', 'bad upgrade']);
+    expect(made.sent).toHaveLength(1);
+  });
+
+  it('whose caller has gone closes its connection', async () => {
+    const server = await raw((socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: chat\r\nconnection: upgrade\r\n\r\n');
+    });
+    const made = over([server]);
+    const errors: unknown[] = [];
+    const handler = {
+      onRequestStart() {},
+      onRequestUpgrade() {
+        throw new Error('not wanted');
+      },
+      onResponseError: (_: unknown, error: Error) => void errors.push(error.message),
+    };
+    made.door.dispatch({ origin: 'http://svc', path: '/', method: 'GET', upgrade: 'chat' } as never, handler);
+    await until(() => errors.length > 0 && server.sockets.size === 0);
+    expect(errors).toEqual(['not wanted']);
+  });
+
+  it('goes through CONNECT', async () => {
+    const server = await raw((socket, head) => {
+      socket.write(head.startsWith('CONNECT') ? 'HTTP/1.1 200 Connected\r\n\r\ntunnel' : 'HTTP/1.1 400 No\r\n\r\n');
+    });
+    const made = over([server]);
+    const { statusCode, socket } = await undici.connect('http://svc/', { dispatcher: made.door });
+    expect([statusCode, made.load.get(server.endpoint.id)]).toEqual([200, 1]);
+    expect(String((await once(socket, 'data'))[0])).toBe('tunnel');
+    socket.destroy();
+  });
+});
+
+describe('WebSocket', () => {
+  it.each([
+    ["npm's", undici.WebSocket as unknown as typeof WebSocket],
+    ['the built-in', globalThis.WebSocket],
+  ])('%s goes through the door, balanced, and holds its load until it is closed', async (_, Type) => {
+    const server = await raw(webSocket);
+    const made = over([{ endpoint: await closedPort() }, server], { layers: [soon] });
+    const socket = new Type('ws://svc/room', { dispatcher: made.door } as never);
+    const [message] = (await once(socket as never, 'message')) as [MessageEvent];
+    expect(message.data).toBe('hi');
+    expect([made.sent.length, made.load.get(server.endpoint.id)]).toEqual([2, 1]);
+    socket.close();
+    for (const each of server.sockets) each.destroy();
+    await until(() => made.busy === 0);
+  });
+
+  it('the built-in one finds the door as the global dispatcher', async () => {
+    const server = await raw(webSocket);
+    const made = over([server]);
+    const restore = installDoor({ route: made.route });
+    try {
+      const socket = new WebSocket('ws://svc/room');
+      const [message] = (await once(socket as never, 'message')) as [MessageEvent];
+      expect(message.data).toBe('hi');
+      socket.close();
+    } finally {
+      restore();
+    }
+    for (const each of server.sockets) each.destroy();
+  });
+});
+
+describe('EventSource', () => {
+  it('goes through the door and is not cut by the deadline of the call', async () => {
+    const server = await httpServer((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write('data: one\n\n');
+      later(systemClock, 60, () => response.write('data: two\n\n'));
+    });
+    servers.push(server);
+    const made = over([server], { layers: [soon] });
+    const source = new undici.EventSource('http://svc/', { node: { dispatcher: made.door } } as never);
+    const messages: string[] = [];
+    source.addEventListener('message', (event) => messages.push((event as unknown as MessageEvent).data));
+    await until(() => messages.length === 1);
+    expect(made.load.get(server.endpoint.id)).toBe(1);
+    await until(() => messages.length === 2);
+    expect(made.sent).toHaveLength(1);
+    source.close();
+    await nextTurn();
+  });
+});
