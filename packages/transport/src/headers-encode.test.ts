@@ -54,6 +54,12 @@ describe('encodeHeaders', () => {
     ]);
   });
 
+  it('asks for no coding where it asks for a range, unless told to', () => {
+    expect(encodeHeaders({ range: 'bytes=0-1' }, null).slice(2, 4)).toEqual(['accept-encoding', 'identity']);
+    const both = { range: 'bytes=0-1', 'accept-encoding': 'br' };
+    expect(encodeHeaders(both, null).filter((each) => each === 'accept-encoding')).toHaveLength(1);
+  });
+
   it('takes any number of different names', () => {
     for (let i = 0; i < 3_000; i++)
       expect(encodeHeaders({ [`X-${i}`]: '1' }, null).slice(0, 2)).toEqual([`x-${i}`, '1']);

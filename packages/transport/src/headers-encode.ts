@@ -33,6 +33,10 @@ export function encodeHeaders(input: HeadersInput | undefined, contentType: stri
   if (input == null && contentType === null) return defaultHeaders;
   const pairs = input == null ? [] : (fromRecord(input) ?? fromHeaders(new Headers(input)));
   if (contentType !== null && headerOf(pairs, 'content-type') === undefined) pairs.push('content-type', contentType);
+  // A range of a coded body is of no use to anybody.
+  if (headerOf(pairs, 'range') !== undefined && headerOf(pairs, 'accept-encoding') === undefined) {
+    pairs.push('accept-encoding', 'identity');
+  }
   for (let i = 0; i < defaultHeaders.length; i += 2) {
     const name = defaultHeaders[i] as string;
     if (headerOf(pairs, name) === undefined) pairs.push(name, defaultHeaders[i + 1] as string);

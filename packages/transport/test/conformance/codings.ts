@@ -1,0 +1,89 @@
+/** @module Subjects: `content-encoding`. */
+import * as zlib from 'node:zlib';
+import { readAll } from './streams.js';
+import { answering, raw, reply, type Subject } from './subject.js';
+
+const compress = (text: string, ...how: ((data: Buffer) => Buffer)[]): Buffer =>
+  how.reduce((data: Buffer, each) => each(data), Buffer.from(text));
+const { gzipSync: gzip, deflateSync: deflate, deflateRawSync: deflateRaw, brotliCompressSync: br } = zlib;
+const zstd = zlib.zstdCompressSync;
+const long = 'häh '.repeat(50_000);
+
+const codings: [string, string, Buffer][] = [
+  ['gzip', 'gzip', compress(long, gzip)],
+  ['x-gzip', 'x-gzip', compress(long, gzip)],
+  ['deflate', 'deflate', compress(long, deflate)],
+  ['bare deflate', 'deflate', compress(long, deflateRaw)],
+  ['br', 'br', compress(long, br)],
+  ['zstd', 'zstd', compress(long, (data) => zstd(data))],
+  ['in capitals', 'GZip', compress(long, gzip)],
+  ['identity', 'identity', Buffer.from('abc')],
+  ['an unknown one', 'x-own', Buffer.from('abc')],
+  ['an unknown one over gzip', 'gzip, x-own', compress('abc', gzip)],
+  ['gzip over an unknown one', 'x-own, gzip', compress('abc', gzip)],
+  ['gzip, then br', 'gzip, br', compress(long, gzip, br)],
+  ['without a blank', 'gzip,br', compress(long, gzip, br)],
+  ['br, then deflate, then gzip', 'br, deflate, gzip', compress(long, br, deflate, gzip)],
+  ['five', 'gzip, gzip, gzip, gzip, gzip', compress('abc', gzip, gzip, gzip, gzip, gzip)],
+  ['six', 'gzip, gzip, gzip, gzip, gzip, gzip', compress('abc', gzip, gzip, gzip, gzip, gzip, gzip)],
+  ['an empty name', '', Buffer.from('abc')],
+  ['an empty name in a list', 'gzip, , ', compress('abc', gzip)],
+  ['two members', 'gzip', Buffer.concat([compress('abc', gzip), compress('def', gzip)])],
+  ['garbage behind the end', 'gzip', Buffer.concat([compress('abc', gzip), Buffer.from('garbage')])],
+  ['zeros behind the end', 'gzip', Buffer.concat([compress('abc', gzip), Buffer.alloc(8)])],
+  ['gzip of nothing', 'gzip', compress('', gzip)],
+  ['an empty body as gzip', 'gzip', Buffer.alloc(0)],
+  ['an empty body as deflate', 'deflate', Buffer.alloc(0)],
+  ['an empty body as br', 'br', Buffer.alloc(0)],
+  ['no gzip at all', 'gzip', Buffer.from('not gzip at all')],
+  ['no deflate at all', 'deflate', Buffer.from('xot deflate at all')],
+  ['no br at all', 'br', Buffer.from('\xff\xffnot br at all', 'latin1')],
+  ['gzip cut off', 'gzip', compress(long, gzip).subarray(0, 200)],
+  ['gzip cut off in its head', 'gzip', compress(long, gzip).subarray(0, 5)],
+  ['gzip without its last byte', 'gzip', compress('abc', gzip).subarray(0, -1)],
+  ['deflate cut off', 'deflate', compress(long, deflate).subarray(0, 50)],
+  ['br cut off', 'br', compress(long, br).subarray(0, 20)],
+  ['gzip with a wrong sum', 'gzip', tampered(compress('abc', gzip))],
+];
+
+function tampered(bytes: Buffer): Buffer {
+  bytes[bytes.length - 6] = (bytes[bytes.length - 6] as number) ^ 1;
+  return bytes;
+}
+
+export const contentCodings: Subject[] = [
+  ...codings.map(([name, coding, body]) =>
+    answering(`coding: ${name}`, reply(200, { 'content-encoding': coding }, body)),
+  ),
+  ...codings
+    .slice(0, 6)
+    .map(([name, coding, body]) =>
+      answering(
+        `coding as a stream: ${name}`,
+        reply(200, { 'content-encoding': coding }, body),
+        async (r) => (await readAll(r.body)).length,
+      ),
+    ),
+  answering(
+    'two content-encoding headers',
+    reply(
+      200,
+      [
+        ['content-encoding', 'gzip'],
+        ['content-encoding', 'br'],
+      ],
+      compress('abc', gzip, br),
+    ),
+  ),
+  ...[404, 500].map((status) =>
+    answering(`coding with status ${status}`, reply(status, { 'content-encoding': 'gzip' }, compress('abc', gzip))),
+  ),
+  answering(
+    'coding with a chunked body',
+    raw(
+      `HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n17\r\n`,
+      compress('abc', gzip),
+      '\r\n0\r\n\r\n',
+    ),
+  ),
+];
