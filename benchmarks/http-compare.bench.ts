@@ -1,6 +1,7 @@
 /**
  * @module What everything on costs where there is more to a call than a small JSON: large bodies, streams, many headers,
- * TLS, HTTP/2. Each kind of call is made by bare undici, too, and both read the same bytes in the same way.
+ * TLS, HTTP/2. Each kind of call is made by bare undici, too: to the same endpoints in turns, and what comes is read in the
+ * same way.
  *
  * `npm run bench -- http-compare`, or `-- http-compare short`, which writes no results. Another word takes only the
  * comparisons whose names have it: `-- http-compare short TLS`.
@@ -38,12 +39,14 @@ for (const comparison of comparisons) {
     console.log(`skipped  ${name}: the transport does not offer it`);
     continue;
   }
-  const allowH2 = protocol === 'http2';
-  const pool = new Pool(origins[0] as string, {
+  const settings = {
     connections: width,
-    allowH2,
+    allowH2: protocol === 'http2',
     ...(protocol === 'http' ? {} : { connect: { ca: certificate?.ca } }),
-  });
+  };
+  const pools = origins.map((origin) => new Pool(origin, settings));
+  let turn = 0;
+  const nextPool = (): Pool => pools[turn++ % pools.length] as Pool;
   const perRound = short ? Math.ceil(comparison.perRound / 3) : comparison.perRound;
   const measured = await measure({
     name: `${name}, ${width} at a time, per request`,
@@ -51,13 +54,13 @@ for (const comparison of comparisons) {
     perRound,
     baseline: floor,
     cases: [
-      { name: floor, run: (n) => spread(n, width, () => comparison.bare(pool)) },
+      { name: floor, run: (n) => spread(n, width, () => comparison.bare(nextPool())) },
       { name: 'Fairlead, everything on', run: (n) => spread(n, width, () => comparison.ours(client)) },
     ],
     bars: [{ case: 'Fairlead, everything on', metric: 'cpu', ratioTo: floor, max: 1.05 }],
   });
   rows.push(...measured.map((row) => ({ ...row, case: `${name}: ${row.case}` })));
-  await Promise.all([client.close(), pool.close()]);
+  await Promise.all([client.close(), ...pools.map((pool) => pool.close())]);
 }
 if (!short && wanted.length === 0) save('http-compare', rows);
 process.exit();
