@@ -1,7 +1,8 @@
 /** @module A client: the services that an application calls, and the doors to them. */
 import { ConfigError, type Handler, type Runtime, type Scope, systemClock } from '@fairlead/core';
 import { currentAmbient } from '@fairlead/telemetry';
-import { createFetch, type FairleadFetch, type Route } from '@fairlead/transport';
+import { createFetch, type Dispatcher, type FairleadFetch, type Route } from '@fairlead/transport';
+import { ClientDoor } from './client-door.js';
 import { installGlobal } from './install-global.js';
 import { Service, type ServiceDescription } from './service.js';
 import { type ClientOptions, type Environment, resolveClient } from './settings/index.js';
@@ -22,6 +23,11 @@ export interface ClientInit extends ClientOptions {
 export interface Client extends AsyncDisposable {
   /** WHATWG fetch; the host of the URL is the name of a service: `client.fetch('http://payments/charges/42')`. */
   readonly fetch: FairleadFetch;
+  /**
+   * The same for callers of undici: `request(url, { dispatcher: client.dispatcher })`, and for any fetch, WebSocket or
+   * EventSource that takes a dispatcher. Hosts that are no services are refused, or sent as ever if there are `otherHosts`.
+   */
+  readonly dispatcher: Dispatcher;
   /** The names of the services. */
   readonly services: readonly string[];
   /**
@@ -31,7 +37,11 @@ export interface Client extends AsyncDisposable {
   handler(service: string): Handler;
   /** For each service its layers in order, its endpoints, and where each setting came from. */
   describe(): Readonly<Record<string, ServiceDescription>>;
-  /** Puts {@link Client.fetch} in the place of `globalThis.fetch`. The function returned puts back what was there. */
+  /**
+   * Puts {@link Client.fetch} in the place of `globalThis.fetch`, and a dispatcher in that of the global one, for everything
+   * else that asks for it: `undici.request`, WebSocket, copies of fetch that were taken before. Hosts that are no services
+   * go to what was there. The function returned puts it back.
+   */
   installGlobal(): () => void;
   /** Refuses new calls, lets those under way finish for a while, and releases everything. */
   close(): Promise<void>;
@@ -67,13 +77,19 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
   }
   const route = (host: string): Route | null => routes.get(host) ?? null;
   const names = [...services.keys()];
-  const fetch = createFetch({ route, external: otherHosts, names: () => names });
+  const hosts = { route, names: () => names };
+  const fetch = createFetch({ ...hosts, external: otherHosts });
+  const door = new ClientDoor({ ...hosts, othersToo: otherHosts !== null });
   const close = async (): Promise<void> => {
+    door.close();
     await Promise.all([...services.values()].map((service) => service.close()));
     await sources.close();
   };
   return {
     fetch,
+    get dispatcher() {
+      return door.dispatcher;
+    },
     services: names,
     route,
     handler(name) {
@@ -83,7 +99,7 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
       return service.handler;
     },
     describe: () => Object.fromEntries([...services].map(([name, service]) => [name, service.describe()])),
-    installGlobal: () => installGlobal(fetch as typeof globalThis.fetch),
+    installGlobal: () => installGlobal({ ...hosts, external: otherHosts }),
     close,
     [Symbol.asyncDispose]: close,
   };

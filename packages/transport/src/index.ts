@@ -1,6 +1,6 @@
 /** @module Sends calls over undici, and looks like fetch. */
 export { type Bridge, type BridgeOptions, createBridge } from './bridge/bridge.js';
-export { createDoor, type DoorOptions, explanationOf, installDoor } from './door/index.js';
+export { createAgent, createDoor, type DoorOptions, explanationOf, installDoor } from './door/index.js';
 export { createFetch, type FairleadFetch, type FetchOptions, type Route } from './fetch.js';
 export { fetchHandler } from './fetch-handler.js';
 export { type FetchCallOptions, type FetchInit, fetchCallOptions } from './fetch-init.js';
@@ -12,3 +12,4 @@ export {
   type TransportStats,
   transportDefaults,
 } from './transport.js';
+export type { Dispatcher } from './undici.js';

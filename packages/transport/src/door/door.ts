@@ -142,6 +142,19 @@ class Door extends Base implements ExchangeOwner {
   }
 }
 
+// undici's index puts these on the class that it exports; here they are loaded when somebody calls one.
+for (const name of ['request', 'stream', 'pipeline', 'upgrade', 'connect'] as const) {
+  const value = function (this: Dispatcher, ...given: unknown[]): unknown {
+    return (parts.api()[name] as (...args: unknown[]) => unknown).apply(this, given);
+  };
+  Object.defineProperty(Door.prototype, name, { value, configurable: true, writable: true });
+}
+
+/** A dispatcher of undici's own, for hosts that are no services: connections and nothing else. */
+export function createAgent(): Dispatcher {
+  return new (parts.Agent())() as Dispatcher;
+}
+
 /**
  * Makes a dispatcher. Give it to `undici.request(url, { dispatcher })`, to any version of fetch, or to undici's interceptors.
  * It converts the handlers of undici 6 by itself, so the built-in fetch of every supported Node takes it as it is.
@@ -150,8 +163,6 @@ class Door extends Base implements ExchangeOwner {
  * with ours to be had from `explanationOf`.
  */
 export function createDoor(options: DoorOptions): Dispatcher {
-  // undici's index does this to its own copy of the class.
-  if (!('request' in Door.prototype)) Object.assign(Door.prototype, parts.api());
   return new Door(options) as unknown as Dispatcher;
 }
 
@@ -221,5 +232,5 @@ let defaults: Limits | null = null;
 function limits(fallback: Dispatcher | null): Limits {
   const own = fallback as Limits | null;
   if (own?.webSocketOptions !== undefined) return own;
-  return (defaults ??= new (parts.Agent())() as Limits);
+  return (defaults ??= createAgent() as Limits);
 }

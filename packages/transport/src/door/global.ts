@@ -4,8 +4,7 @@
  * is read by Node 22 and 24, the second takes those of undici 7 and later and is read by Node 26 and by undici 8.
  */
 import type { Dispatcher } from '../undici.js';
-import { createDoor, type DoorOptions } from './door.js';
-import { parts } from './parts.js';
+import { createAgent, createDoor, type DoorOptions } from './door.js';
 
 const legacyPlace = Symbol.for('undici.globalDispatcher.1');
 const place = Symbol.for('undici.globalDispatcher.2');
@@ -24,7 +23,7 @@ export function installDoor(options: Pick<DoorOptions, 'route'>): () => void {
   // Makes Node load its own undici, which only then fills its places.
   void globalThis.Headers;
   const legacyBefore = globals[legacyPlace];
-  const before = globals[place] ?? (new (parts.Agent())() as Dispatcher);
+  const before = globals[place] ?? createAgent();
   let installed = true;
   const door = createDoor({
     // Somebody may have put a dispatcher of their own around it, and keep it after it has been taken away.

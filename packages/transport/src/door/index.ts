@@ -1,4 +1,4 @@
 /** @module Stacks of services as an undici dispatcher. */
-export { createDoor, type DoorOptions } from './door.js';
+export { createAgent, createDoor, type DoorOptions } from './door.js';
 export { explanationOf } from './door-error.js';
 export { installDoor } from './global.js';
