@@ -22,6 +22,14 @@ describe('resolverOf', () => {
     expect(told(resolverOf('HTTP://A:81'))).toEqual(['http://a:81']);
   });
 
+  it('reads Unix sockets, alone and in lists', () => {
+    expect(told(resolverOf('unix:/run/payments.sock'))).toEqual(['unix:/run/payments.sock']);
+    expect(resolverOf('unix:/run/payments.sock').name).toBe('unix:/run/payments.sock');
+    expect(told(resolverOf('unix:///run/a.sock, http://b'))).toEqual(['unix:/run/a.sock', 'http://b']);
+    expect(told(resolverOf('http+unix://%2Frun%2Fa%2Cb.sock'))).toEqual(['unix:/run/a,b.sock']);
+    expect(told(resolverOf(['UNIX:/a', 'unix:/b']))).toEqual(['unix:/a', 'unix:/b']);
+  });
+
   it('reads the names of DNS', () => {
     expect(resolverOf('dns://payments.prod:8080').name).toBe('dns://payments.prod:8080');
     expect(resolverOf('dns://payments').name).toBe('dns://payments:80');
@@ -61,6 +69,10 @@ describe('resolverOf', () => {
     ['dns://payments:70000', 'expected a whole number from 1 to 65535'],
     ['dns+srv://_http._tcp.payments:80', 'expected dns+srv://name'],
     ['dns://a:80,dns://b:80', 'expected to stand alone'],
+    ['unix:/', 'expected an origin'],
+    ['unix:run/a.sock', 'expected a source'],
+    ['http+unix:///run/a.sock', 'expected an origin'],
+    ['unx://run/a.sock', 'did you mean unix://run/a.sock?'],
   ])('refuses %j', (source, message) => {
     const schemes = { kubernetes: (name: string): Resolver => ({ name, watch() {} }) };
     const read = () => resolverOf(source as string, { name: 'FAIRLEAD_SERVICE_PAYMENTS', schemes });

@@ -13,7 +13,7 @@ export type SourceSchemes = Readonly<Record<string, SourceScheme>>;
 export interface SourceOptions {
   /** The option or variable that is read, for messages. Default `source`. */
   readonly name?: string;
-  /** Schemes beyond `http`, `https` and those of DNS. */
+  /** Schemes beyond `http`, `https`, `unix` and those of DNS. */
   readonly schemes?: SourceSchemes;
 }
 
@@ -27,6 +27,7 @@ const builtIn: SourceSchemes = Object.freeze({
 /**
  * Makes the resolver that a source describes:
  * - `http://10.0.0.5:8080`, or several such with commas between them or as a list: these and no others
+ * - `unix:/run/payments.sock`, likewise: a Unix socket (`http+unix://%2Frun%2Fa%2Cb.sock` if there is a comma in its path)
  * - `dns://payments.prod.svc.cluster.local:8080`, `dns+http://…`, `dns+https://…`: every address of that name
  * - `dns+srv://_http._tcp.payments.prod.svc.cluster.local`: the targets of its SRV records, with https if the name begins
  *   with `_https.`
@@ -64,12 +65,16 @@ function entriesOf(source: unknown): string[] {
     .filter((entry) => entry !== '');
 }
 
+/** Schemes of single endpoints, which can be listed. */
+const listed: ReadonlySet<string> = new Set(['http', 'https', 'unix', 'http+unix']);
+
 function schemeOf(entry: string): string | null {
-  return /^([a-z][a-z0-9+.-]*):\/\//i.exec(entry)?.[1]?.toLowerCase() ?? null;
+  return /^(?:(unix):\/|([a-z][a-z0-9+.-]*):\/\/)/i.exec(entry)?.slice(1).find(Boolean)?.toLowerCase() ?? null;
 }
 
 function formsOf(known: SourceSchemes): string {
-  return ['http', 'https', ...Object.keys(known)].map((scheme) => `${scheme}://`).join(', ');
+  const schemes = ['http', 'https', ...Object.keys(known)].map((scheme) => `${scheme}://`);
+  return [...schemes, 'unix:/path'].join(', ');
 }
 
 function problemsOf(entry: string, name: string, known: SourceSchemes, count: number): ConfigProblem[] {
@@ -78,13 +83,15 @@ function problemsOf(entry: string, name: string, known: SourceSchemes, count: nu
   if (scheme === null) {
     return [{ name, value, expected: `a source: ${formsOf(known)}`, didYouMean: `http://${value}` }];
   }
-  if (scheme === 'http' || scheme === 'https') return [];
+  if (listed.has(scheme)) return [];
   if (!Object.hasOwn(known, scheme)) {
-    const meant = closest(scheme, ['http', 'https', ...Object.keys(known)]);
+    const meant = closest(scheme, [...listed, ...Object.keys(known)]);
     const didYouMean = meant === null ? null : value.replace(/^[^:]+/, meant);
     return [{ name, value, expected: `a source: ${formsOf(known)}`, didYouMean }];
   }
-  return count === 1 ? [] : [{ name, value, expected: 'to stand alone: only http:// and https:// can be listed' }];
+  return count === 1
+    ? []
+    : [{ name, value, expected: 'to stand alone: only http://, https:// and unix:/ can be listed' }];
 }
 
 function addresses(source: string, protocol: 'http' | 'https'): Resolver {

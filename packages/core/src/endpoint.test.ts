@@ -20,6 +20,32 @@ describe('createEndpoint', () => {
   });
 
   it.each([
+    ['unix:/run/payments.sock', 'unix:/run/payments.sock'],
+    ['unix:///run/payments.sock', 'unix:/run/payments.sock'],
+    ['UNIX:/run/Pay ments.sock?#@%2F', 'unix:/run/Pay ments.sock?#@%2F'],
+    ['http+unix://%2Frun%2Fpayments.sock', 'unix:/run/payments.sock'],
+    ['http+unix://%2frun%2Fa%2Cb.sock/', 'unix:/run/a,b.sock'],
+  ])('takes the Unix socket %j', (origin, normal) => {
+    expect(createEndpoint(origin)).toMatchObject({ id: normal, origin: normal });
+    expect(createEndpoint(normal).origin).toBe(normal);
+  });
+
+  it.each([
+    'unix:',
+    'unix:/',
+    'unix:run/payments.sock',
+    'unix:./payments.sock',
+    'unix://run/payments.sock',
+    'unix:////run/payments.sock',
+    'unix:/run/',
+    'unix:/run/a\0b',
+    'https+unix://%2Frun%2Fa.sock',
+    'http+unix:///run/a.sock',
+    'http+unix://%2Frun%2Fa.sock/path',
+    'http+unix://run%2Fa.sock',
+    'http+unix://%2Frun%2Fa%ZZ',
+    'http+unix://%2Frun%2Fa%00b',
+    'http+unix://user@%2Frun%2Fa.sock',
     'a:1',
     '10.0.0.5:8080',
     '',

@@ -5,7 +5,7 @@ import { ConfigError } from './errors.js';
 export interface Endpoint {
   /** Tells endpoints of one service apart, also across snapshots. */
   readonly id: string;
-  /** Scheme, host and port: `http://10.0.0.5:8080`. */
+  /** Scheme, host and port: `http://10.0.0.5:8080`; or a Unix socket: `unix:/run/payments.sock`. */
   readonly origin: string;
   /** Share of the traffic relative to the others; 1 if nobody says otherwise. */
   readonly weight: number;
@@ -20,8 +20,9 @@ export interface Endpoint {
 const noAttributes: Readonly<Record<string, unknown>> = Object.freeze(Object.create(null));
 
 /**
- * Makes an endpoint from an origin.
- * @throws ConfigError if `origin` is not an http or https origin or the weight is not a number above 0.
+ * Makes an endpoint from an origin. A Unix socket is `unix:/run/payments.sock`, or `http+unix://%2Frun%2Fpayments.sock`,
+ * which can also say a path with a comma in it.
+ * @throws ConfigError if `origin` is not an http or https origin or the absolute path of a Unix socket, or the weight is not a number above 0.
  */
 export function createEndpoint(origin: string, rest: Partial<Omit<Endpoint, 'origin'>> = {}): Endpoint {
   const normal = normalOrigin(origin);
@@ -40,6 +41,8 @@ export function createEndpoint(origin: string, rest: Partial<Omit<Endpoint, 'ori
 }
 
 function normalOrigin(origin: string): string {
+  const socket = unixSocket(origin);
+  if (socket !== null) return `unix:${socket}`;
   const url = URL.canParse(origin) ? new URL(origin) : null;
   const plain = url !== null && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
   if (url === null || !plain || url.pathname !== '/' || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
@@ -47,11 +50,27 @@ function normalOrigin(origin: string): string {
       {
         name: 'endpoint',
         value: withoutCredentials(origin),
-        expected: 'an origin such as http://10.0.0.5:8080, without path or credentials',
+        expected: 'an origin such as http://10.0.0.5:8080, without path or credentials, or unix:/path',
       },
     ]);
   }
   return url.origin;
+}
+
+/** The path of a Unix socket; null if `origin` is not one. */
+function unixSocket(origin: string): string | null {
+  const [, plain, encoded] = /^(?:unix:(?:\/\/)?(\/[^/].*)|http\+unix:\/\/(%2f[^/?#]+)\/?)$/is.exec(origin) ?? [];
+  const path = plain ?? decoded(encoded ?? '');
+  // Nothing beyond a NUL would reach the system, and a slash at the end is no socket.
+  return path === null || path === '' || path.includes('\0') || path.endsWith('/') ? null : path;
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
 }
 
 /** Errors are logged; what stands before the `@` of a URL must not be. */
