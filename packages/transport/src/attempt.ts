@@ -17,10 +17,11 @@ import {
 import { BodyFlow, heldBytes, noHeaders } from './body-flow.js';
 import { withoutHopHeaders } from './hop-headers.js';
 import { ends, openPromise } from './open-promise.js';
-import { hadServed, type OriginPool, type Refusable } from './pools.js';
+import type { OriginPool, Refusable } from './pools.js';
+import { unansweredError, wasStale } from './unanswered-error.js';
 import type { Dispatcher } from './undici.js';
 import { isPiecewise, Upload } from './upload.js';
-import { bodySourceError, cancelReason, type FailedWhere, isRefusal, systemCode, wireError } from './wire-error.js';
+import { bodySourceError, cancelReason, type FailedWhere, isRefusal, wireError } from './wire-error.js';
 
 /** What a transport tells each of its attempts. */
 export interface AttemptSettings {
@@ -61,7 +62,7 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
   #controller: Dispatcher.DispatchController | null = null;
   #upload: Upload | null = null;
   #stage = QUEUED;
-  /** Whether a byte of the request may have left. */
+  /** Whether a byte of the request may have left: with HTTP/1 the head waits for the body to begin, with HTTP/2 it does not. */
   #wrote = false;
   #wroteAll = false;
   /** Whether a byte of any answer has come. */
@@ -116,6 +117,7 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     if (this.#stage === OVER) throw nobodyWaits;
     this.#controller = controller;
     this.#stage = STARTED;
+    this.#wrote ||= this.#pool.connector.multiplexed;
   }
 
   onBodySent(): void {
@@ -165,16 +167,14 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
   onResponseError(controller: Dispatcher.DispatchController | null, error: Error): void {
     this.refused = controller === null && isRefusal(error);
     if (this.#stage === OVER) return;
-    const stale = this.#diedOnStaleSocket(error);
+    const stale = this.#silent && wasStale(error, this.#pool.connector);
     if (stale && this.#mayReplay()) this.#replay();
     else this.#over(this.#named(error, stale), noHeaders);
   }
 
-  #diedOnStaleSocket(error: Error): boolean {
-    if (this.#stage !== STARTED || this.#heard || this.#replayed) return false;
-    const code = systemCode(error);
-    if (code !== 'ECONNRESET' && code !== 'EPIPE' && code !== 'UND_ERR_SOCKET') return false;
-    return hadServed(error);
+  /** No byte of an answer, and only one connection. */
+  get #silent(): boolean {
+    return this.#stage < ANSWERED && !this.#heard && !this.#replayed;
   }
 
   /** Nothing of an answer came: sending again is safe if it may be done twice, or if it has not been done at all. */
@@ -195,16 +195,16 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
   }
 
   #named(error: Error, staleSocket: boolean): unknown {
-    const upload = this.#upload;
-    if (upload?.failed === true) return bodySourceError(upload.error);
+    if (this.#upload?.failed === true) return bodySourceError(this.#upload.error);
     const stage = this.#stage;
     const phase = stage === QUEUED ? 'connect' : stage === ANSWERED ? 'body' : this.#wroteAll ? 'wait' : 'send';
-    return wireError(error, this.#where(phase, staleSocket));
+    const where = this.#where(phase, staleSocket);
+    return this.#silent ? unansweredError(error, where, this.#pool.connector) : wireError(error, where);
   }
 
   #where(phase: TransportPhase, staleSocket: boolean): FailedWhere {
-    const { service } = this.#call;
-    return { service, endpoint: this.endpoint.id, phase, sent: this.#wrote ? 'maybe' : 'no', staleSocket };
+    const sent = this.#wrote ? 'maybe' : 'no';
+    return { service: this.#call.service, endpoint: this.endpoint.id, phase, sent, staleSocket };
   }
 
   // What the scope and the timer tell.

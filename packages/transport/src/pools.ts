@@ -1,85 +1,82 @@
-/** @module One undici Pool per origin: made when first used, closed when unused for long. Never the global dispatcher. */
-import type { Socket } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
-import { type Clock, later, Timer } from '@fairlead/core';
-import { buildConnector, Client, type Dispatcher, Pool, type UndiciClient, type UndiciPool } from './undici.js';
+/** @module One undici Pool per destination: made when first used, closed when unused for long. Never the global dispatcher. */
+import { type Clock, type Endpoint, later, Timer } from '@fairlead/core';
+import { Connector, type ConnectorSettings } from './connector.js';
+import { type Destination, destinationOf, keyOf } from './destination.js';
+import { AgeLimit, type Handler, PoolClient, type Refusable } from './pool-client.js';
+import { Client, type Dispatcher, Pool, type UndiciClient, type UndiciPool } from './undici.js';
+
+export type { Refusable };
 
 /** What every pool of a transport has in common; see `TransportOptions` for the meaning. */
-export interface PoolSettings {
+export interface PoolSettings extends ConnectorSettings {
   readonly connections: number;
-  readonly connectTimeoutMs: number;
-  readonly keepAliveMs: number;
   readonly unusedMs: number;
   readonly maxHeaderBytes: number;
-  readonly tls: ConnectionOptions | null;
+  readonly maxConnectionAgeMs: number | false;
+  readonly warmConnections: number;
 }
 
-/** A handler that says whether undici has just refused its request. */
-export interface Refusable {
-  readonly refused: boolean;
-}
-
-type Handler = Dispatcher.DispatchHandler & Refusable;
-
-/**
- * A connection whose `dispatch` is true for a request that undici refuses as malformed. undici says false, its Pool takes
- * that for "busy until I say `drain`", nothing ever drains, and one bad header has cost the pool a connection for good.
- */
-class PoolClient extends Client {
-  override dispatch(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    return super.dispatch(request, handler) || (handler as Handler).refused;
-  }
-}
-
-const makeClient = (origin: URL, options: object): PoolClient => new PoolClient(origin, options);
-
-/** How a connection is made, as undici wants to be told. */
-type Connector = ReturnType<typeof buildConnector>;
-
-/** Errors of connections that had already carried an answer. */
-const afterAnAnswer = new WeakSet<object>();
-
-/**
- * Whether `error` broke a connection that had brought an answer before. If nothing of the present answer had arrived,
- * the request died on a kept-alive connection that the other side was just closing. undici says nothing about that, so
- * the socket is asked how much it has ever read.
- */
-export function hadServed(error: object): boolean {
-  if (afterAnAnswer.has(error)) return true;
-  const info = (error as { socket?: { bytesRead?: unknown } }).socket;
-  return typeof info?.bytesRead === 'number' && info.bytesRead > 0;
-}
-
-/** The connections to one origin. */
+/** The connections to one destination. */
 export class OriginPool {
+  /** As the endpoint says it. */
   readonly origin: string;
+  /** Tells the destination apart. */
+  readonly key: string;
+  /** Makes the connections. */
+  readonly connector: Connector;
   /** Requests that are not over yet, those still waiting for a connection included. */
   inFlight = 0;
-  /** Connections that are open now. */
-  connected = 0;
   /** Whether there was a request since the last sweep. */
   used = true;
   readonly #settings: PoolSettings;
-  readonly #connect: Connector;
+  readonly #destination: Destination;
   readonly #pool: UndiciPool;
   /** Connections for one request each, and the end of each. */
   readonly #fresh: Map<UndiciClient, Promise<void>> = new Map();
-  /** Sockets that are not connections yet. undici does not know them before they are. */
-  readonly #connecting: Set<Socket> = new Set();
   #closed: Promise<void> | null = null;
   #onClosed: (() => void) | null = null;
 
-  constructor(origin: string, settings: PoolSettings) {
-    this.origin = origin;
+  constructor(endpoint: Endpoint, settings: PoolSettings, clock: Clock) {
+    const destination = destinationOf(endpoint, settings.tls?.servername);
+    this.origin = endpoint.origin;
+    this.key = destination.key;
+    this.connector = new Connector(destination, settings);
+    this.#destination = destination;
     this.#settings = settings;
-    this.#connect = this.#connector();
-    this.#pool = new Pool(origin, { ...this.#clientOptions(), connections: settings.connections, factory: makeClient });
+    this.#pool = this.#makePool(clock);
+  }
+
+  #makePool(clock: Clock): UndiciPool {
+    const { connections, http2, maxConnectionAgeMs } = this.#settings;
+    const age = maxConnectionAgeMs === false ? null : new AgeLimit(clock, maxConnectionAgeMs);
+    return new Pool(this.#destination.url, {
+      ...this.#clientOptions(),
+      connections,
+      // A connection that carries many requests has no last one to announce its end with: undici retires it.
+      ...(http2 && age !== null ? { clientTtl: age.draw() } : null),
+      factory: (origin: URL, options: object) => new PoolClient(origin, options, http2 ? null : age),
+    });
+  }
+
+  /** Whether it takes no requests any more. */
+  get closed(): boolean {
+    return this.#closed !== null;
   }
 
   /** Sends over any connection of the pool. */
   dispatch(request: Dispatcher.DispatchOptions, handler: Handler): void {
     this.used = true;
-    this.#pool.dispatch(request, handler);
+    this.#pool.dispatch(this.#named(request), handler);
+  }
+
+  /**
+   * undici takes the name for TLS from the `host` header of each request, and drops the connection when it changes. Here
+   * it is the same for all.
+   */
+  #named(request: Dispatcher.DispatchOptions): Dispatcher.DispatchOptions {
+    const { serverName, address, secure } = this.#destination;
+    if (secure) (request as { servername?: string }).servername = serverName ?? address;
+    return request;
   }
 
   /**
@@ -87,13 +84,20 @@ export class OriginPool {
    * kept-alive connection, the others in the pool are no better.
    */
   dispatchFresh(request: Dispatcher.DispatchOptions, handler: Handler): void {
-    const client = new Client(this.origin, this.#clientOptions());
-    client.dispatch({ ...request, reset: true }, handler);
+    const client = new Client(this.#destination.url, this.#clientOptions());
+    client.dispatch({ ...this.#named(request), reset: true }, handler);
     // Closing waits for what has been dispatched.
     this.#fresh.set(
       client,
       client.close().then(() => void this.#fresh.delete(client)),
     );
+  }
+
+  /** Opens connections before they are needed, unless there are some. */
+  warm(clock: Clock): void {
+    const { connections, http2, warmConnections } = this.#settings;
+    const { connector } = this;
+    if (connector.connected === 0) connector.warm(http2 ? 1 : Math.min(warmConnections, connections), clock);
   }
 
   /** A request is over. */
@@ -127,17 +131,20 @@ export class OriginPool {
   }
 
   async #cut(): Promise<void> {
-    for (const socket of this.#connecting) socket.destroy(new Error('closed while it was connecting'));
+    this.connector.abandon();
     await Promise.all([this.#pool.destroy(), ...[...this.#fresh.keys()].map((client) => client.destroy())]);
     // Draining does not end by itself if something was queued when the pool was destroyed.
     this.#onClosed?.();
   }
 
   #clientOptions(): UndiciClient.Options {
-    const { keepAliveMs, maxHeaderBytes } = this.#settings;
+    const { http2, keepAliveMs, maxHeaderBytes } = this.#settings;
     return {
-      connect: this.#connect,
-      allowH2: false,
+      connect: this.connector.connect,
+      allowH2: http2,
+      // Without TLS there is nothing to negotiate: the other side must speak it. Not declared at this place, where a
+      // Pool looks for it.
+      ...({ useH2c: http2 && !this.#destination.secure } as object),
       pipelining: 1,
       // The call's scope owns time. undici's own timers are up to a second late, do not count queueing, and each costs
       // a re-armed timer per request.
@@ -149,41 +156,14 @@ export class OriginPool {
       maxHeaderSize: maxHeaderBytes,
     };
   }
-
-  #connector(): Connector {
-    const connect = buildConnector({
-      ...(this.#settings.tls as object | null),
-      allowH2: false,
-      timeout: this.#settings.connectTimeoutMs,
-    });
-    const onClose = (): void => {
-      this.connected--;
-    };
-    return (options, callback) => {
-      // undici does not declare what its own connector returns.
-      const connecting = connect(options, (...result) => {
-        this.#connecting.delete(connecting);
-        const socket = result[1];
-        // undici leaves it out, rather than null, when there is an error.
-        if (socket) {
-          this.connected++;
-          socket.on('error', rememberServed).once('close', onClose);
-        }
-        callback(...result);
-      }) as unknown as Socket;
-      this.#connecting.add(connecting);
-    };
-  }
-}
-
-function rememberServed(this: Socket, error: Error): void {
-  if (this.bytesRead > 0) afterAnAnswer.add(error);
 }
 
 /** The pools of one transport. It is its own sweep timer. */
 export class Pools extends Timer {
   readonly #settings: PoolSettings;
-  readonly #byOrigin: Map<string, OriginPool> = new Map();
+  readonly #byKey: Map<string, OriginPool> = new Map();
+  /** Spares the hot path the making of a key. */
+  readonly #byEndpoint: WeakMap<Endpoint, OriginPool> = new WeakMap();
   readonly #leaving: Set<OriginPool> = new Set();
   #clock: Clock | null = null;
 
@@ -193,14 +173,16 @@ export class Pools extends Timer {
     this.background = true;
   }
 
-  /** The pool of `origin`; made now if there is none. */
-  at(origin: string, clock: Clock): OriginPool {
-    return this.#byOrigin.get(origin) ?? this.#open(origin, clock);
+  /** The pool of `endpoint`; made now if there is none. */
+  at(endpoint: Endpoint, clock: Clock): OriginPool {
+    const pool = this.#byEndpoint.get(endpoint);
+    return pool === undefined || pool.closed ? this.#open(endpoint, clock) : pool;
   }
 
-  #open(origin: string, clock: Clock): OriginPool {
-    const pool = new OriginPool(origin, this.#settings);
-    this.#byOrigin.set(origin, pool);
+  #open(endpoint: Endpoint, clock: Clock): OriginPool {
+    const pool = this.#byKey.get(keyOf(endpoint)) ?? new OriginPool(endpoint, this.#settings, clock);
+    this.#byKey.set(pool.key, pool);
+    this.#byEndpoint.set(endpoint, pool);
     this.#clock = clock;
     if (!this.armed) clock.arm(this, clock.now() + this.#settings.unusedMs);
     return pool;
@@ -209,35 +191,35 @@ export class Pools extends Timer {
   /** Closes what was not used for a whole period. A mark per request and one look per period replace a timer per use. */
   fire(): void {
     const clock = this.#clock as Clock;
-    for (const pool of this.#byOrigin.values()) {
+    for (const pool of this.#byKey.values()) {
       if (!pool.used && pool.inFlight === 0) void this.#leave(pool, Number.POSITIVE_INFINITY);
       pool.used = false;
     }
-    if (this.#byOrigin.size > 0) clock.arm(this, clock.now() + this.#settings.unusedMs);
+    if (this.#byKey.size > 0) clock.arm(this, clock.now() + this.#settings.unusedMs);
   }
 
   /**
    * The endpoint is gone: closes its idle connections now and each of the others when its request is over. However long
    * that takes, since an endpoint that is being replaced still finishes what it began.
    */
-  release(origin: string): void {
-    const pool = this.#byOrigin.get(origin);
+  release(endpoint: Endpoint): void {
+    const pool = this.#byKey.get(keyOf(endpoint));
     if (pool !== undefined) void this.#leave(pool, Number.POSITIVE_INFINITY);
   }
 
   /** Closes everything, what was released included. */
   async close(graceMs: number): Promise<void> {
     this.#clock?.disarm(this);
-    const all = [...this.#byOrigin.values(), ...this.#leaving];
+    const all = [...this.#byKey.values(), ...this.#leaving];
     await Promise.all(all.map((pool) => this.#leave(pool, graceMs)));
   }
 
   [Symbol.iterator](): Iterator<OriginPool> {
-    return this.#byOrigin.values();
+    return this.#byKey.values();
   }
 
   async #leave(pool: OriginPool, graceMs: number): Promise<void> {
-    if (this.#byOrigin.get(pool.origin) === pool) this.#byOrigin.delete(pool.origin);
+    if (this.#byKey.get(pool.key) === pool) this.#byKey.delete(pool.key);
     this.#leaving.add(pool);
     await pool.close(graceMs, this.#clock as Clock);
     this.#leaving.delete(pool);

@@ -3,6 +3,7 @@ import type { ConnectionOptions } from 'node:tls';
 import {
   type Call,
   type Checks,
+  type Clock,
   ConfigError,
   check,
   checks,
@@ -35,6 +36,19 @@ export interface TransportOptions {
   readonly keepAliveMs: number;
   /** After how long without a request the connections to an endpoint are closed, in ms; up to twice that. Default 60,000. */
   readonly unusedMs: number;
+  /**
+   * How old a connection may become, in ms, ±10 % by chance; false for no limit. Default 300,000. What stands behind one
+   * address (a ClusterIP, a load balancer) changes, and only a new connection finds out. The last request on an old one
+   * announces its end, so none is lost; with HTTP/2 those under way finish while new ones go to a new connection.
+   */
+  readonly maxConnectionAgeMs: number | false;
+  /** Connections that {@link Transport.warm} opens to an endpoint; one is enough for HTTP/2. Default 0. */
+  readonly warmConnections: number;
+  /**
+   * Whether to speak HTTP/2: over TLS where the endpoint agrees, without TLS always, since there is no way to ask. Many
+   * requests then share a connection. Default false.
+   */
+  readonly http2: boolean;
   /** How long a reply's body may wait for a reader, in ms, before its connection is taken away. Default 30,000. */
   readonly unreadBodyMs: number;
   /** How long the rest (of 64 KiB at most) of a body that nobody wants may take to be read away, in ms. Default 1,000. */
@@ -58,6 +72,9 @@ export const transportDefaults: Readonly<TransportOptions> = Object.freeze({
   connectTimeoutMs: 3_000,
   keepAliveMs: 4_000,
   unusedMs: 60_000,
+  maxConnectionAgeMs: 300_000,
+  warmConnections: 0,
+  http2: false,
   unreadBodyMs: 30_000,
   dropBodyMs: 1_000,
   closeMs: 5_000,
@@ -71,6 +88,9 @@ const rules: Checks<TransportOptions> = {
   connectTimeoutMs: checks.ms(1),
   keepAliveMs: checks.ms(1),
   unusedMs: checks.ms(1),
+  maxConnectionAgeMs: check('a number of milliseconds from 1, or false', (v) => v === false || checks.ms(1).test(v)),
+  warmConnections: checks.integer(0),
+  http2: checks.boolean(),
   unreadBodyMs: checks.ms(1),
   dropBodyMs: checks.ms(0),
   closeMs: checks.ms(0),
@@ -97,6 +117,11 @@ export interface Transport {
    * `ConfigError` for a call that cannot be sent anywhere.
    */
   readonly handler: Handler;
+  /**
+   * An endpoint may soon be called: opens `warmConnections` connections to it, if it has none. They are closed again if
+   * no call needs them within `keepAliveMs`. Failures are not told: the first call will see for itself.
+   */
+  warm(endpoint: Endpoint, clock: Clock): void;
   /** The endpoint is gone: its connections close as soon as their requests are over, however long that takes. */
   release(endpoint: Endpoint): void;
   /** Refuses new calls, waits up to `graceMs` (default `closeMs`) for those under way, cuts the rest, closes everything. */
@@ -116,17 +141,20 @@ export function createTransport(options?: Partial<TransportOptions>): Transport 
     const { endpoint, path, scope } = call;
     if (endpoint === null || closing !== null || !isOriginForm(path)) return refuse(call);
     if (scope.canceled) return Promise.reject(scope.reason);
-    const pool = pools.at(endpoint.origin, call.runtime.clock);
+    const pool = pools.at(endpoint, call.runtime.clock);
     const tap = tapOf(call.attributes);
     if (tap !== null) return new TappedAttempt(call, endpoint, pool, settings, tap).send();
     return new Attempt(call, endpoint, pool, settings).send();
   };
   return {
     handler,
-    release: (endpoint) => pools.release(endpoint.origin),
+    warm(endpoint, clock) {
+      if (closing === null && settings.warmConnections > 0) pools.at(endpoint, clock).warm(clock);
+    },
+    release: (endpoint) => pools.release(endpoint),
     close: (graceMs = settings.closeMs) => (closing ??= pools.close(graceMs)),
     stats: () => ({
-      origins: [...pools].map(({ origin, inFlight, connected }) => ({ origin, inFlight, connected })),
+      origins: [...pools].map(({ origin, inFlight, connector: { connected } }) => ({ origin, inFlight, connected })),
     }),
   };
 }

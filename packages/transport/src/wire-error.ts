@@ -50,9 +50,17 @@ export function wireError(error: unknown, where: FailedWhere): FairleadError {
       return refusedByUs(error as Error, where);
     default: {
       const closed = code === 'UND_ERR_CLOSED' || code === 'UND_ERR_DESTROYED';
-      return new TransportError({ ...where, phase: closed ? 'closed' : where.phase, cause: error });
+      const message = messageOf(error as Error, code);
+      return new TransportError({ ...where, phase: closed ? 'closed' : where.phase, message, cause: error });
     }
   }
+}
+
+/** Some codes say what happened, and some do not; those of certificates need the names that did not match. */
+function messageOf(error: Error, code: string | undefined): string {
+  if (code === undefined) return error?.message || 'failed';
+  if (code === 'UND_ERR_INFO' || code.startsWith('ERR_HTTP2_')) return error.message;
+  return /CERT|^ERR_TLS|^ERR_SSL|^SELF_SIGNED|^UNABLE_TO/.test(code) ? `${error.message.trim()} (${code})` : code;
 }
 
 /**

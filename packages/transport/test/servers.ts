@@ -24,7 +24,8 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-async function serve(server: Server | NetServer): Promise<TestServer> {
+/** Any server, on a free port. */
+export async function serve(server: Server | NetServer, scheme: 'http' | 'https' = 'http'): Promise<TestServer> {
   const sockets = new Set<Socket>();
   const waiting: (() => void)[] = [];
   let accepted = 0;
@@ -39,7 +40,7 @@ async function serve(server: Server | NetServer): Promise<TestServer> {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const origin = `http://127.0.0.1:${port}`;
+  const origin = `${scheme}://127.0.0.1:${port}`;
   return {
     origin,
     port,

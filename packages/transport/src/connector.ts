@@ -1,0 +1,157 @@
+/**
+ * @module Makes the sockets of one destination for undici, and keeps what undici forgets about them: TLS sessions, which
+ * it holds so weakly that a collection of garbage ends them; whether any of them ever brought an answer; and sockets
+ * that were opened before anybody asked.
+ */
+import type { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import type { Clock } from '@fairlead/core';
+import type { Destination } from './destination.js';
+import { Spare } from './spare.js';
+import { buildConnector } from './undici.js';
+
+/** How sockets are made. */
+export interface ConnectorSettings {
+  readonly connectTimeoutMs: number;
+  readonly keepAliveMs: number;
+  readonly http2: boolean;
+  readonly tls: ConnectionOptions | null;
+}
+
+/** How undici wants a socket to be made. */
+export type Connect = ReturnType<typeof buildConnector>;
+type Options = Parameters<Connect>[0];
+/** What undici wants to be told of a socket. */
+export type Callback = Parameters<Connect>[1];
+
+/** Makes and counts the sockets to one destination. */
+export class Connector {
+  readonly #destination: Destination;
+  readonly #settings: ConnectorSettings;
+  readonly #dial: Connect;
+  /** Sockets that are not connections yet. undici does not know them before they are. */
+  readonly #connecting: Set<Socket> = new Set();
+  readonly #open: Set<Socket> = new Set();
+  readonly #spare: Set<Spare> = new Set();
+  /** The latest TLS session. undici's cache refers to it, too, but would not keep it. */
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: being held is all that it is for
+  #session: unknown = null;
+  #served = false;
+  #multiplexed = false;
+
+  constructor(destination: Destination, settings: ConnectorSettings) {
+    this.#destination = destination;
+    this.#settings = settings;
+    const { http2, tls, connectTimeoutMs } = settings;
+    const { port, address } = destination;
+    this.#dial = buildConnector({
+      ...(tls as object | null),
+      ...(port === null ? { socketPath: address } : null),
+      allowH2: http2,
+      preferH2: http2,
+      // Without TLS there is nothing to negotiate: the other side must know beforehand.
+      useH2c: http2,
+      timeout: connectTimeoutMs,
+    } as Parameters<typeof buildConnector>[0]);
+  }
+
+  /** Whether it speaks TLS. */
+  get secure(): boolean {
+    return this.#destination.secure;
+  }
+
+  /** Connections that are open, spare ones included. */
+  get connected(): number {
+    return this.#open.size;
+  }
+
+  /** Whether a connection to this destination has ever brought a byte of an answer. */
+  get served(): boolean {
+    if (!this.#served) for (const socket of this.#open) this.#served ||= socket.bytesRead > 0;
+    return this.#served;
+  }
+
+  /** Whether the other side speaks HTTP/2, as far as is known. */
+  get multiplexed(): boolean {
+    return this.#multiplexed;
+  }
+
+  /** For undici: a spare socket if there is one, else a new one. */
+  readonly connect: Connect = (options, callback) => {
+    for (const spare of this.#spare) {
+      this.#spare.delete(spare);
+      if (spare.take(callback, () => this.#make(options, callback))) return;
+    }
+    this.#make(options, callback);
+  };
+
+  /**
+   * Opens `count` sockets that wait for undici to ask. They wait as long as any idle connection may: whoever accepted
+   * them will not wait forever for a first request.
+   */
+  warm(count: number, clock: Clock): void {
+    while (this.#spare.size < count) {
+      const spare = new Spare(clock, this.#settings.keepAliveMs, (gone) => this.#spare.delete(gone));
+      this.#spare.add(spare);
+      this.#make({} as Options, spare.made);
+    }
+  }
+
+  /** Gives up what is not a connection yet, and what nobody has asked for. */
+  abandon(): void {
+    for (const spare of this.#spare) spare.fire();
+    for (const socket of this.#connecting) socket.destroy(new Error('closed while it was connecting'));
+  }
+
+  #make(options: Options, callback: Callback): void {
+    const { address, port, secure, serverName } = this.#destination;
+    const to = {
+      ...options,
+      protocol: secure ? 'https:' : 'http:',
+      hostname: address,
+      host: address,
+      port: port ?? '80',
+      servername: serverName,
+    };
+    // undici does not declare what its own connector returns.
+    const connecting = this.#dial(to as unknown as Options, (...result) => {
+      this.#connecting.delete(connecting);
+      // undici leaves it out, rather than null, when there is an error.
+      if (result[1]) this.#opened(result[1] as Socket);
+      callback(...result);
+    }) as unknown as Socket;
+    connecting.on('session', this.#keepSession);
+    this.#connecting.add(connecting);
+  }
+
+  #opened(socket: Socket): void {
+    this.#open.add(socket);
+    this.#multiplexed ||= (socket as { alpnProtocol?: unknown }).alpnProtocol === 'h2';
+    socket.on('error', rememberServed).once('close', () => {
+      this.#open.delete(socket);
+      this.#served ||= socket.bytesRead > 0;
+    });
+  }
+
+  readonly #keepSession = (session: unknown): void => {
+    this.#session = session;
+  };
+}
+
+/** Errors of connections that had already carried an answer. */
+const afterAnAnswer = new WeakSet<object>();
+
+function rememberServed(this: Socket, error: Error): void {
+  if (this.bytesRead > 0) afterAnAnswer.add(error);
+}
+
+/**
+ * Whether `error` broke a connection that had brought an answer before. If nothing of the present answer had arrived,
+ * the request died on a kept-alive connection that the other side was just closing. undici says nothing about that, so
+ * the socket is asked how much it has ever read.
+ */
+export function hadServed(error: object): boolean {
+  if (afterAnAnswer.has(error)) return true;
+  const info = (error as { socket?: { bytesRead?: unknown } }).socket;
+  return typeof info?.bytesRead === 'number' && info.bytesRead > 0;
+}
