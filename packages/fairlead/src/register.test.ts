@@ -64,6 +64,13 @@ describe.skipIf(!built)('fairlead/register', () => {
     expect(run('--import', code, {})).toEqual({ status: 0, out: expected, err: '' });
   });
 
+  it('is also in the way of everything that uses the global dispatcher', () => {
+    const env = { FAIRLEAD_SERVICE_PAYMENTS: `http://127.0.0.1:1,${origin}` };
+    const ask = (url: string): string => `console.log(await (await request(${JSON.stringify(url)})).body.text());`;
+    const code = `import { request } from 'undici'; ${ask('http://payments/a')} ${ask(`${origin}/b`)}`;
+    expect(run('--import', code, env)).toEqual({ status: 0, out: 'seen /a\nseen /b', err: '' });
+  });
+
   it('leaves fetch alone where there is nothing to do', () => {
     const code = 'console.log(fetch.toString().includes("native") || fetch.name)';
     const before = run('--import', code, {});
