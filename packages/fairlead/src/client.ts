@@ -1,7 +1,7 @@
 /** @module A client: the services that an application calls, and the doors to them. */
 import { ConfigError, type Handler, type Runtime, type Scope, systemClock } from '@fairlead/core';
 import { currentAmbient } from '@fairlead/telemetry';
-import { createFetch, type Dispatcher, type FairleadFetch, type Route } from '@fairlead/transport';
+import { createBridge, createFetch, type Dispatcher, type FairleadFetch, type Route } from '@fairlead/transport';
 import { ClientDoor } from './client-door.js';
 import { installGlobal } from './install-global.js';
 import { Service, type ServiceDescription } from './service.js';
@@ -43,7 +43,15 @@ export interface Client extends AsyncDisposable {
    * go to what was there. The function returned puts it back.
    */
   installGlobal(): () => void;
-  /** Refuses new calls, lets those under way finish for a while, and releases everything. */
+  /**
+   * Brings clients of node:http and node:https (axios, got, older SDKs) onto the stacks of the services: every agent that
+   * connects in the way of node's own. The function returned puts back what was there.
+   */
+  installHttp(): () => void;
+  /**
+   * Refuses new calls, begins no attempt any more, lets the attempts under way finish for a while, and releases everything.
+   * A fetch of yours (`wrapFetch`) has its own connections: what is under way there goes on.
+   */
   close(): Promise<void>;
 }
 
@@ -77,6 +85,7 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
   }
   const route = (host: string): Route | null => routes.get(host) ?? null;
   const names = [...services.keys()];
+  const bridge = createBridge({ route });
   const hosts = { route, names: () => names };
   const fetch = createFetch({ ...hosts, external: otherHosts });
   const door = new ClientDoor({ ...hosts, othersToo: otherHosts !== null });
@@ -100,6 +109,7 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
     },
     describe: () => Object.fromEntries([...services].map(([name, service]) => [name, service.describe()])),
     installGlobal: () => installGlobal({ ...hosts, external: otherHosts }),
+    installHttp: bridge.install,
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -19,6 +19,8 @@ export interface ClientSettings {
   readonly urlQuery: boolean;
   /** Whether `fairlead/register` does nothing. Default false. */
   readonly disabled: boolean;
+  /** Whether `fairlead/register` brings clients of node:http and node:https onto the stacks as well. Default false. */
+  readonly installHttp: boolean;
   /** Is told everything that happens. Default null: nobody is. Must not throw. */
   readonly on: ((event: FairleadEvent) => void) | null;
   /** Time, timers and chance. Default null: those of the system. */

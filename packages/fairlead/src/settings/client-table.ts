@@ -48,6 +48,11 @@ export const clientTable: Table<ClientSettings> = {
     'Whether spans may show the query of a URL, which may hold secrets.',
   ),
   disabled: setting(boolean(), false, 'Whether `fairlead/register` does nothing.'),
+  installHttp: setting(
+    boolean(),
+    false,
+    'Whether `fairlead/register` brings clients of node:http and node:https onto the stacks as well.',
+  ),
   on: listenerSetting,
   clock: clockSetting,
 };
