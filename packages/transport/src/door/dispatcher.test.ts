@@ -6,6 +6,8 @@ import type { RequestListener } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Recorder, undici, type World, type WorldOptions, world } from '../../test/door.js';
 import { bodyOf, httpServer, rawServer, rejection, type TestServer, until } from '../../test/servers.js';
+import type { Dispatcher } from '../undici.js';
+import { explanationOf } from './index.js';
 
 const worlds: World[] = [];
 const servers: TestServer[] = [];
@@ -88,6 +90,16 @@ describe('closing', () => {
     expect((await rejection(door.close())).code).toBe('UND_ERR_DESTROYED');
   });
 
+  it('is not held up by a body that nobody reads, once the connections are closed', async () => {
+    const made = over([await http((_, response) => void response.end(Buffer.alloc(10_000_000)))]);
+    const { body } = await undici.request('http://svc', { dispatcher: made.door });
+    const broken = new Promise((resolve) => body.on('error', resolve));
+    const closed = made.door.close();
+    await made.close();
+    await closed;
+    expect(explanationOf(await broken)).toMatchObject({ code: 'ERR_TRANSPORT', service: 'svc' });
+  });
+
   it.each([undefined, new Error('enough')])('by force fails what is under way with %s', async (reason) => {
     const server = await rawServer(() => {});
     servers.push(server);
@@ -98,6 +110,15 @@ describe('closing', () => {
     const error = await failed;
     expect(reason === undefined ? error.code : error).toBe(reason ?? 'UND_ERR_DESTROYED');
     await new Promise<void>((resolve) => door.destroy(resolve));
+  });
+});
+
+describe('what it has been given to the fallback', () => {
+  it.each([undefined, 'no url', 'http://a:b@elsewhere', new URL('ftp://elsewhere')])('judges %s', (origin) => {
+    const got: unknown[] = [];
+    const fallback = { dispatch: (options: Dispatcher.DispatchOptions) => got.push(options.origin) > 0 } as never;
+    expect(over([], { fallback }).door.dispatch({ ...get, origin } as never, new Recorder())).toBe(true);
+    expect(got).toEqual([origin]);
   });
 });
 

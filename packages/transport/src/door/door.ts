@@ -7,7 +7,6 @@
 import type { EventEmitter } from 'node:events';
 import { ConfigError, closest } from '@fairlead/core';
 import type { Route } from '../fetch.js';
-import { parseTarget } from '../target.js';
 import type { Dispatcher } from '../undici.js';
 import { type CheckedHandler, Exchange, type ExchangeOwner } from './exchange.js';
 import { type LegacyHandler, parts } from './parts.js';
@@ -61,7 +60,7 @@ class Door extends Base implements ExchangeOwner {
       if (this.closed) throw new parts.errors.ClientClosedError();
       const host = hostOf(options.origin);
       const route = host === null ? null : this.options.route(host);
-      if (route === null) return this.leave(options, handler, legacy, host);
+      if (route === null) return this.leave(options, handler, legacy);
       this.send(route, options, legacy ? converted(handler) : handler);
       // There is no queue here that could be full: a bound on what waits belongs into a layer.
       return true;
@@ -81,18 +80,13 @@ class Door extends Base implements ExchangeOwner {
   }
 
   /** For hosts that are no services everything stays as it was. */
-  leave(
-    options: Dispatcher.DispatchOptions,
-    handler: Dispatcher.DispatchHandler,
-    legacy: boolean,
-    host: string | null,
-  ): boolean {
+  leave(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler, legacy: boolean): boolean {
     const { fallback, legacyFallback = null } = this.options;
     // undici 6 and 7 leave it in, undici 8 refuses it.
     const own =
       (options as { dispatcher?: unknown }).dispatcher === undefined ? options : { ...options, dispatcher: undefined };
     if (legacy && legacyFallback !== null) return legacyFallback.dispatch(own, handler);
-    if (fallback === null) throw unknownHost(host, this.options.names?.() ?? []);
+    if (fallback === null) throw unknownHost(options.origin, this.options.names?.() ?? []);
     if (!legacy) return fallback.dispatch(own, handler);
     this.legacyAdapter ??= new (parts.Dispatcher1Wrapper())(fallback);
     return this.legacyAdapter.dispatch(own, handler);
@@ -174,15 +168,15 @@ function converted(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHand
   return parts.Dispatcher1Wrapper().wrapHandler(handler as LegacyHandler);
 }
 
+/** Null for whatever is no URL: that is for the fallback to judge. */
 function hostOf(origin: unknown): string | null {
-  if (typeof origin !== 'string' && !(origin instanceof URL)) {
-    throw new parts.errors.InvalidArgumentError('opts.origin must be a non-empty string or URL.');
-  }
   if (origin instanceof URL) return origin.host;
-  const known = hosts.get(origin);
-  if (known !== undefined) return known;
-  const host = parseTarget(origin)?.host ?? null;
-  if (hosts.size < maxHosts) hosts.set(origin, host);
+  if (typeof origin !== 'string') return null;
+  let host = hosts.get(origin);
+  if (host === undefined) {
+    host = URL.parse(origin)?.host ?? null;
+    if (hosts.size < maxHosts) hosts.set(origin, host);
+  }
   return host;
 }
 
@@ -200,12 +194,16 @@ function assertHandler(
   }
 }
 
-function unknownHost(host: string | null, names: readonly string[]): ConfigError {
-  const expected = `one of ${names.join(', ')}`;
-  return new ConfigError(
-    [{ name: 'host', value: host, expected, didYouMean: closest(host ?? '', names) }],
-    'dispatcher',
-  );
+function unknownHost(origin: unknown, names: readonly string[]): Error {
+  const host = hostOf(origin);
+  if (host === null) return new parts.errors.InvalidArgumentError('opts.origin must be a non-empty string or URL.');
+  const problem = {
+    name: 'host',
+    value: host,
+    expected: `one of ${names.join(', ')}`,
+    didYouMean: closest(host, names),
+  };
+  return new ConfigError([problem], 'dispatcher');
 }
 
 /** undici's two ways of being told: a callback, or a promise without one. */

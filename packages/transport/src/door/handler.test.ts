@@ -2,6 +2,8 @@
  * Catches a door that does not keep undici's word to a handler: pauses that are not obeyed, a throw that is lost or told
  * twice, trailers and interim answers that do not arrive, handlers of undici 6.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { RequestListener } from 'node:http';
 import { createReply, type Middleware } from '@fairlead/core';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -198,6 +200,20 @@ describe('what passes through', () => {
     const { door } = over([], { layers: [standIn] });
     const response = await undici.fetch('http://svc', { dispatcher: door });
     expect([response.status, response.headers.get('x-a'), await response.text()]).toEqual([203, '1, 2', 'in']);
+  });
+
+  it("its caller's context, to every attempt", async () => {
+    let n = 0;
+    const server = await http((_, response) => response.writeHead(++n < 3 ? 503 : 200).end());
+    const { door } = over([server]);
+    const storage = new AsyncLocalStorage<string>();
+    const seen: unknown[] = [];
+    const listen = (): void => void seen.push(storage.getStore());
+    subscribe('undici:request:create', listen);
+    const { body } = await storage.run('mine', () => undici.request('http://svc', { dispatcher: door }));
+    unsubscribe('undici:request:create', listen);
+    await body.dump();
+    expect(seen).toEqual(['mine', 'mine', 'mine']);
   });
 
   it("undici's own timeouts, where they are asked for", async () => {
