@@ -6,6 +6,12 @@ import { createReply } from './reply.js';
 
 const overload = { 'retry-after': '1' };
 
+function timedOutAfterAttempts(): TimeoutError {
+  const error = new TimeoutError({ of: 'call', ms: 1 });
+  error.attempts = [{ attempt: 1, endpoint: 'a', error: new TimeoutError({ of: 'attempt', ms: 1 }), status: null }];
+  return error;
+}
+
 describe('judge', () => {
   it.each([
     [100, {}, 'success'],
@@ -36,11 +42,14 @@ describe('judge', () => {
     [new TimeoutError({ of: 'call', ms: 1 }), 'ignored'],
     [new TimeoutError({ of: 'attempt', ms: 1 }), 'failure'],
     [new TransportError({ phase: 'connect', sent: 'no' }), 'failure'],
-    [new Error('anything'), 'failure'],
-    ['thrown text', 'failure'],
+    [timedOutAfterAttempts(), 'failure'],
+    [Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), 'failure'],
+    [new Error('of a layer that somebody has written'), 'ignored'],
+    ['thrown text', 'ignored'],
+    [undefined, 'ignored'],
   ] as const)('of %s: %s', (error, verdict) => {
     expect(judge(new Outcome(null, error, 1))).toBe(verdict);
     // A good head does not outweigh what happened to its body.
-    expect(judge(new Outcome(createReply(), error, 1))).toBe(verdict);
+    if (error !== undefined) expect(judge(new Outcome(createReply(), error, 1))).toBe(verdict);
   });
 });

@@ -18,7 +18,7 @@ export class Outcome {
  * - `success`: it did its work, whatever it answered
  * - `failure`: it is broken: 5xx, connection errors, no answer in time
  * - `overload`: it works, and asked to be left alone: 429, or 503 with `Retry-After`
- * - `ignored`: it says nothing: canceled by the caller, refused on our own side, out of the whole call's time
+ * - `ignored`: it says nothing: canceled by the caller, refused on our own side, an error of somebody's own layer
  */
 export type Verdict = 'success' | 'failure' | 'overload' | 'ignored';
 
@@ -32,15 +32,19 @@ export function judge(outcome: Outcome): Verdict {
     if (status < 500) return 'success';
     return status === 503 && reply.headers['retry-after'] !== undefined ? 'overload' : 'failure';
   }
-  switch (errorCode(outcome.error)) {
-    case 'ERR_CANCELED':
-    case 'ERR_REJECTED':
-    case 'ERR_NO_ENDPOINT':
-    case 'ERR_CONFIG':
-      return 'ignored';
-    case 'ERR_TIMEOUT':
-      return (outcome.error as TimeoutError).of === 'attempt' ? 'failure' : 'ignored';
-    default:
+  const { error } = outcome;
+  switch (errorCode(error)) {
+    case 'ERR_TRANSPORT':
       return 'failure';
+    case 'ERR_TIMEOUT': {
+      const { of, attempts } = error as TimeoutError;
+      // A call may have begun with too little time. One in which attempts had failed already had enough of it.
+      return of === 'attempt' || attempts.length > 0 ? 'failure' : 'ignored';
+    }
+    case undefined:
+      // Not ours. What the system says is of the connection; what anybody else throws is of a layer on this side.
+      return typeof (error as { code?: unknown } | null)?.code === 'string' ? 'failure' : 'ignored';
+    default:
+      return 'ignored';
   }
 }

@@ -139,7 +139,7 @@ describe('a call whose time is up', () => {
       while (!('status' in (await get(client.fetch))));
       const before = replica.requests;
       blockMs = 60;
-      expect(failure(await get(client.fetch)).cause).toMatchObject({ code: 'ERR_TIMEOUT', of: 'call' });
+      expect(failure(await get(client.fetch)).cause).toMatchObject({ code: 'ERR_TIMEOUT' });
       await sleep(systemClock, 30);
       expect(replica.requests).toBe(before);
     }

@@ -237,7 +237,7 @@ describe('what is wrong', () => {
   });
 
   it('is not a short call with the attempt timeout of the defaults, nor a group that is off', () => {
-    expect(service({ services: { payments: { from: at, timeoutMs: 100 } } }).values.attemptTimeoutMs).toBe(10_000);
+    expect(service({ services: { payments: { from: at, timeoutMs: 100 } } }).values.timeoutMs).toBe(100);
     const off = { from: at, timeoutMs: false, attemptTimeoutMs: 60_000, health: false };
     expect(service({ services: { payments: off } }).values).toMatchObject({ timeoutMs: false, health: false });
   });

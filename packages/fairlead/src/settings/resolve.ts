@@ -5,6 +5,7 @@
 import { resolverOf, type SourceSchemes } from '@fairlead/balance';
 import { ConfigError, type ConfigProblem } from '@fairlead/core';
 import type { ClientOptions, ClientSettings } from './client-settings.js';
+import { withDerived } from './derived.js';
 import { type Environment, type ReadEnvironmentOptions, readEnvironment, variableName } from './environment.js';
 import { readOptions } from './given.js';
 import { readServices } from './given-services.js';
@@ -59,7 +60,7 @@ export function resolveClient(
       serviceTable,
       layers.filter((layer) => layer !== undefined),
     );
-    services.set(name, resolved);
+    services.set(name, withDerived(resolved));
     problems.push(...sourceProblems(name, resolved, schemes, problems));
     problems.push(...ruleProblems(serviceTable, `services.${name}`, resolved, serviceRules));
   }
