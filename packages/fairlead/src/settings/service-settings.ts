@@ -12,7 +12,10 @@ export interface ServiceSettings {
   readonly from: Source | undefined;
   /** How long a call may take, with all attempts, waits and the body. Default 30 000; false for no limit. */
   readonly timeoutMs: number | false;
-  /** How long one attempt may take to the head of its reply. Default 10 000; false for no limit. */
+  /**
+   * How long one attempt may take to the head of its reply. Default 10 000, with retries at most half of `timeoutMs`; false
+   * for no limit.
+   */
   readonly attemptTimeoutMs: number | false;
   /** All tries, with the first, from 1 to 10. Default 3; 1 turns retries off. */
   readonly attempts: number;

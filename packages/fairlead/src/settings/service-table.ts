@@ -48,7 +48,7 @@ export const serviceTable: Table<ServiceSettings> = {
   attemptTimeoutMs: setting(
     orOff(duration(1), false),
     attemptTimeoutDefaults.ms,
-    'How long one attempt may take to the head of its reply.',
+    'How long one attempt may take to the head of its reply. Where nobody says it and there are retries, at most half of `timeoutMs`.',
   ),
   attempts: setting(integer(1, 10), retryDefaults.attempts, 'All tries, with the first; 1 turns retries off.'),
   'retry.baseMs': setting(duration(), retryDefaults.baseMs, 'Longest wait before the second attempt.'),
