@@ -1,6 +1,7 @@
 /** @module Subjects: everything that fetch takes as the body of a request. */
 import { Readable } from 'node:stream';
-import { type Subject, seen, sending } from './subject.js';
+import { nextTurn } from '../servers.js';
+import { caught, type Subject, seen, sending } from './subject.js';
 
 const text = 'häh €';
 const bytes = new TextEncoder().encode('0123456789abcdef');
@@ -88,6 +89,9 @@ const values: [string, Make][] = [
   ['an empty view', () => new Uint8Array(0)],
   ['an ArrayBuffer', () => bytes.slice().buffer],
   ['an empty ArrayBuffer', () => new ArrayBuffer(0)],
+  ['a resizable ArrayBuffer', () => new ArrayBuffer(4, { maxByteLength: 8 } as never)],
+  ['many bytes', () => new Uint8Array(3_000_000).fill(97)],
+  ['a large Blob', () => new Blob(Array.from({ length: 50 }, () => new Uint8Array(60_000).fill(97)))],
   ['a detached ArrayBuffer', detached],
   ['a SharedArrayBuffer', () => new SharedArrayBuffer(4)],
   ['a view of a SharedArrayBuffer', () => new Uint8Array(new SharedArrayBuffer(4))],
@@ -218,6 +222,33 @@ export const bodies: Subject[] = [
   sending('a content type of the caller', () => ({ ...post('{}'), headers: { 'Content-Type': 'application/json' } })),
   sending('a content type for a form', () => ({ ...post(form(['a', 'b'])), headers: { 'content-type': 'a/b' } })),
   sending('an empty content type', () => ({ ...post('abc'), headers: { 'content-type': '' } })),
+  {
+    name: 'a stream is read no faster than the server reads',
+    brokenOff: true,
+    atHead: true,
+    answer: ({ socket }) => void socket.pause(),
+    run: async (door) => {
+      let pulled = 0;
+      const body = new ReadableStream({
+        pull: async (it) => {
+          pulled++;
+          await nextTurn();
+          it.enqueue(new Uint8Array(100_000));
+        },
+      });
+      const controller = new AbortController();
+      const { signal } = controller;
+      const pending = caught(door.fetch(`${door.origin}/x`, { method: 'POST', body, duplex: 'half', signal }));
+      await door.a.arrived(1);
+      let before = -1;
+      for (let quiet = 0; quiet < 100; quiet = pulled === before ? quiet + 1 : 0) {
+        before = pulled;
+        await nextTurn();
+      }
+      controller.abort();
+      return [pulled < 1_000, await pending];
+    },
+  },
   {
     name: 'the bytes at the time of the call',
     run: async (door) => {

@@ -1,7 +1,9 @@
 /** @module Subjects: `content-encoding`. */
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
 import * as zlib from 'node:zlib';
-import { readAll } from './streams.js';
-import { answering, raw, reply, type Subject } from './subject.js';
+import { readAll, settled } from './streams.js';
+import { answering, caught, raw, reply, type Subject } from './subject.js';
 
 const compress = (text: string, ...how: ((data: Buffer) => Buffer)[]): Buffer =>
   how.reduce((data: Buffer, each) => each(data), Buffer.from(text));
@@ -51,7 +53,85 @@ function tampered(bytes: Buffer): Buffer {
   return bytes;
 }
 
+/** A coded body that never ends: one member after the other, of bytes that cannot be made fewer. */
+function endlessGzip(counter: { written: number }): NonNullable<Subject['answer']> {
+  const member = gzip(randomBytes(200_000));
+  return ({ socket }) => {
+    socket.write('HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 10000000000\r\n\r\n');
+    const more = (): void => {
+      do counter.written += member.length;
+      while (counter.written < 100_000_000 && !socket.destroyed && socket.write(member));
+      socket.once('drain', more);
+    };
+    more();
+  };
+}
+
+const half = gzip(randomBytes(200_000)).subarray(0, 100_000);
+
+/** The half of a coded body, and then `end`. */
+const halfway =
+  (end: (socket: Socket) => void): NonNullable<Subject['answer']> =>
+  ({ socket }) => {
+    socket.write('HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 200000\r\n\r\n');
+    socket.write(half, () => end(socket));
+  };
+
+const lost = halfway((socket) => socket.destroy());
+
+const counter = { written: 0 };
+
 export const contentCodings: Subject[] = [
+  answering('coding: connection lost', lost),
+  answering('coding: connection lost, read as a stream', lost, (r) => caught(readAll(r.body))),
+  answering(
+    'coding: a short body after which the connection stays',
+    reply(200, { 'content-encoding': 'gzip' }, gzip('abc')),
+    async (r, door) => [await r.text(), await (await door.fetch(`${door.origin}/y`)).text()],
+  ),
+  {
+    name: 'coding: aborted in the middle',
+    brokenOff: true,
+    answer: halfway(() => {}),
+    run: async (door) => {
+      const controller = new AbortController();
+      const response = await door.fetch(`${door.origin}/x`, { signal: controller.signal });
+      const reader = (response.body as ReadableStream).getReader();
+      await reader.read();
+      controller.abort(new RangeError('mine'));
+      await door.a.exchanges[0]?.gone();
+      return caught(
+        (async () => {
+          while (!(await reader.read()).done);
+        })(),
+      );
+    },
+  },
+  {
+    name: 'coding: canceled in the middle',
+    brokenOff: true,
+    answer: halfway(() => {}),
+    run: async (door) => {
+      const reader = ((await door.fetch(`${door.origin}/x`)).body as ReadableStream).getReader();
+      await reader.read();
+      await reader.cancel();
+      await door.a.exchanges[0]?.gone();
+      return reader.read();
+    },
+  },
+  {
+    name: 'coding: back-pressure',
+    brokenOff: true,
+    answer: endlessGzip(counter),
+    run: async (door) => {
+      counter.written = 0;
+      const reader = ((await door.fetch(`${door.origin}/x`)).body as ReadableStream).getReader();
+      await reader.read();
+      const stopped = (await settled(counter)) < 20_000_000;
+      await reader.cancel();
+      return stopped;
+    },
+  },
   ...codings.map(([name, coding, body]) =>
     answering(`coding: ${name}`, reply(200, { 'content-encoding': coding }, body)),
   ),

@@ -128,9 +128,20 @@ export const known: readonly Known[] = [
     at: instead,
   },
 
-  { row: '`SharedArrayBuffer`', subjects: /SharedArrayBuffer$/, at: /^sent\.0\./, nodes: [24, 26] },
-  { row: '`SharedArrayBuffer`', subjects: named('body: a SharedArrayBuffer'), at: /^sent\.0\./, nodes: [22] },
-  { row: '`SharedArrayBuffer`', subjects: named('body: a view of a SharedArrayBuffer'), at: instead, nodes: [22] },
+  {
+    row: 'A path that begins with `//`',
+    subjects: named('URL: an empty first segment', 'URL: a backslash for a first segment'),
+    at: instead,
+  },
+  { row: 'Shared and resizable buffers', subjects: named('body: a resizable ArrayBuffer'), at: instead, nodes: [22] },
+  { row: 'Shared and resizable buffers', subjects: /SharedArrayBuffer$/, at: /^sent\.0\./, nodes: [24, 26] },
+  { row: 'Shared and resizable buffers', subjects: named('body: a SharedArrayBuffer'), at: /^sent\.0\./, nodes: [22] },
+  {
+    row: 'Shared and resizable buffers',
+    subjects: named('body: a view of a SharedArrayBuffer'),
+    at: instead,
+    nodes: [22],
+  },
   {
     row: 'The body of a `Request`',
     subjects:
@@ -233,6 +244,12 @@ export const known: readonly Known[] = [
     theirs: '/x',
     ours: '/x?',
     nodes: [22],
+  },
+  {
+    row: 'Not as the standard says',
+    subjects: /^redirect: 30[78]( elsewhere)? with a form$/,
+    at: /content-type$/,
+    nodes: [22, 24],
   },
   { row: 'Not as the standard says', subjects: named('redirect: to blanks around it'), at: /^(result|sent\.1)$/ },
   { row: 'Not as the standard says', subjects: named('headers: names that are not enumerable'), at: /headers\.a$/ },

@@ -28,6 +28,12 @@ const { 'proxy-authorization': _, host: __, ...plainHeaders } = headers;
 const codes = [300, 301, 302, 303, 304, 305, 306, 307, 308, 399];
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'post'];
 
+function form(): FormData {
+  const data = new FormData();
+  data.append('a', 'b');
+  return data;
+}
+
 const bodiesOf: [string, () => object][] = [
   ['text', () => ({ method: 'POST', body: 'abc' })],
   ['bytes', () => ({ method: 'PUT', body: Buffer.from('abc') })],
@@ -35,6 +41,7 @@ const bodiesOf: [string, () => object][] = [
   ['parameters', () => ({ method: 'POST', body: new URLSearchParams({ a: 'b' }) })],
   ['a stream', () => ({ method: 'POST', body: new Blob(['abc']).stream(), duplex: 'half' })],
   ['an empty body', () => ({ method: 'POST', body: '' })],
+  ['a form', () => ({ method: 'POST', body: form() })],
 ];
 
 const locations: [string, string | ((door: Door) => string)][] = [

@@ -1,6 +1,6 @@
 /** @module Subjects: methods, headers, URLs, `Request` objects and options. */
 import type { Door } from './doors.js';
-import { caught, type Subject, seen, sending } from './subject.js';
+import { caught, type Subject, seen, sending, tried } from './subject.js';
 
 const methods = [
   ...['GET', 'get', 'Get', 'post', 'pUt', 'delete', 'head', 'options', 'patch', 'PATCH', 'Patch', 'QUERY', 'query'],
@@ -110,6 +110,8 @@ const urls: [string, Locate][] = [
   ['encoded characters', (door) => `${door.origin}/%41%2f%2F%00%zz%?%41%2f%zz`],
   ['dot segments', (door) => `${door.origin}/a/./b/../c/%2e%2E/d/.`],
   ['empty segments', (door) => `${door.origin}/a//b///`],
+  ['an empty first segment', (door) => `${door.origin}//a/b`],
+  ['a backslash for a first segment', (door) => `${door.origin}/\\a`],
   ['backslashes', (door) => `${door.origin}/a\\b\\..\\c`],
   ['tabs and line breaks', (door) => ` ${door.origin}/a\tb\nc\r `],
   ['a lone surrogate', (door) => `${door.origin}/\ud800?\udfff`],
@@ -259,6 +261,23 @@ export const requests: Subject[] = [
   ...urls.map(([name, locate]): Subject => {
     return { name: `URL: ${name}`, run: async (door) => seen(await door.fetch(locate(door))) };
   }),
+  {
+    name: 'nothing is thrown at once',
+    run: async (door) => {
+      const wrong = [
+        [],
+        [undefined],
+        ['x'],
+
+        [door.origin, { method: 'a b' }],
+        [door.origin, { body: 'x' }],
+      ];
+      const promises = wrong.map(([input, init]) => tried(() => door.fetch(input, init)));
+      return Promise.all(
+        promises.map(async (each) => [each instanceof Promise, (await caught(each as never)) instanceof TypeError]),
+      );
+    },
+  },
   {
     name: 'URL: a blob URL',
     run: async (door) => {

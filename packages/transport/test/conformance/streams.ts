@@ -40,7 +40,8 @@ function flood(counter: { written: number }): (exchange: Exchange) => void {
   };
 }
 
-async function settled(counter: { written: number }): Promise<number> {
+/** Waits until no more is written, and tells how much it was. */
+export async function settled(counter: { written: number }): Promise<number> {
   let before = -1;
   for (let quiet = 0; quiet < 100; quiet = counter.written === before ? quiet + 1 : 0) {
     before = counter.written;
@@ -121,6 +122,10 @@ export const streams: Subject[] = [
   stream('cancel of a locked stream', async (r) => {
     bodyOf(r).getReader();
     return caught(bodyOf(r).cancel());
+  }),
+  stream('leaving a loop that does not cancel', async (r) => {
+    for await (const _ of bodyOf(r).values({ preventCancel: true })) break;
+    return [r.bodyUsed, bodyOf(r).locked, await caught(r.text())];
   }),
   stream('leaving a loop', async (r, door) => {
     for await (const chunk of bodyOf(r)) {
