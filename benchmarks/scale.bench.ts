@@ -6,17 +6,20 @@
  *
  * Ten thousand endpoints have a hundred addresses between them: a process may not open as many files as more would need.
  *
- * `npm run bench -- scale` takes some minutes; `-- scale short` one, and writes no results.
+ * `npm run bench -- scale` takes some minutes; `-- scale short` one, and writes no results. `-- scale stack` and
+ * `-- scale sockets` do one of the two parts.
  */
 import { createEndpoint, fixed } from 'fairlead';
 import { Pool } from 'undici';
 import { startApart } from './apart.ts';
-import { type Case, type Figure, measure, type RoundBar, save } from './measure.ts';
+import { type Case, type Figure, measure, type RoundBar, type Row, save } from './measure.ts';
 import { everythingOn } from './overhead/fairlead.ts';
 import { bareFace, wholeStack } from './scale/stack.ts';
 import { spread } from './spread.ts';
 
-const short = process.argv.includes('short');
+const words = process.argv.slice(2);
+const short = words.includes('short');
+const part = words.find((word) => word !== 'short') ?? null;
 const counts = [1, 100, 10_000];
 /** What the others are compared with: batches of calls, nobody waiting for a connection. */
 const usual = '1 endpoints, 100 in flight';
@@ -26,42 +29,46 @@ const FLAT = 1.1;
 const cell = (endpoints: number, inFlight: number): string => `${endpoints} endpoints, ${inFlight} in flight`;
 const cells = counts.flatMap((inFlight) => counts.map((endpoints) => ({ endpoints, inFlight })));
 
-const server = await startApart<string[]>('canned-server.mjs', '100');
-
-const face = (inFlight: number): string => `fetch face alone, ${inFlight} in flight`;
-const rows = await measure({
-  name: 'the stack by itself, without sockets; what the fetch face costs is taken off',
-  rounds: short ? 3 : 25,
-  perRound,
-  baseline: cell(1, 1),
-  cases: [
-    ...counts.map((inFlight) => bareFace(face(inFlight), inFlight)),
-    ...cells.map(({ endpoints, inFlight }) =>
-      wholeStack(cell(endpoints, inFlight), endpoints, inFlight, face(inFlight)),
-    ),
-  ],
-});
-
 /** Longer than everything together: idle connections must not end while others are measured. */
 const keepAliveMs = 3_600_000;
-const origins = server.ready;
+const { ready: origins } = await startApart<string[]>('canned-server.mjs', '100');
 const close: (() => Promise<void>)[] = [];
 
-const onSockets = [...bareCases(), ...fairleadCases()];
-const overSockets = await measure({
-  name: 'over real connections, bare and with everything on',
-  rounds: short ? 3 : 21,
-  perRound,
-  cases: onSockets,
-  bars: cells
-    .map(({ endpoints, inFlight }) => cell(endpoints, inFlight))
-    .filter((name) => name !== usual)
-    .map(flat),
-});
-rows.push(...overSockets);
+const rows: Row[] = [];
+if (part !== 'sockets') rows.push(...(await measureStack()));
+if (part !== 'stack') rows.push(...(await measureSockets()));
 await Promise.all(close.map((each) => each()));
-if (!short) save('scale', rows);
+if (!short && part === null) save('scale', rows);
 process.exit();
+
+function measureStack(): Promise<Row[]> {
+  const face = (inFlight: number): string => `fetch face alone, ${inFlight} in flight`;
+  return measure({
+    name: 'the stack by itself, without sockets; what the fetch face costs is taken off',
+    rounds: short ? 3 : 25,
+    perRound,
+    baseline: cell(1, 1),
+    cases: [
+      ...counts.map((inFlight) => bareFace(face(inFlight), inFlight)),
+      ...cells.map(({ endpoints, inFlight }) =>
+        wholeStack(cell(endpoints, inFlight), endpoints, inFlight, face(inFlight)),
+      ),
+    ],
+  });
+}
+
+function measureSockets(): Promise<Row[]> {
+  return measure({
+    name: 'over real connections, bare and with everything on',
+    rounds: short ? 3 : 21,
+    perRound,
+    cases: [...bareCases(), ...fairleadCases()],
+    bars: cells
+      .map(({ endpoints, inFlight }) => cell(endpoints, inFlight))
+      .filter((name) => name !== usual)
+      .map(flat),
+  });
+}
 
 /** How much dearer than usual ours is there, over how much dearer bare undici is there. */
 function flat(name: string): RoundBar {
