@@ -6,6 +6,8 @@ export * from '@fairlead/policies';
 export * from '@fairlead/telemetry';
 export {
   createTransport,
+  type Dispatcher,
+  explanationOf,
   type FairleadFetch,
   type FetchCallOptions,
   type FetchInit,
