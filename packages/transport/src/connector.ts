@@ -38,6 +38,7 @@ export class Connector {
   #session: unknown = null;
   #served = false;
   #multiplexed = false;
+  #latestIsMultiplexed = false;
 
   constructor(destination: Destination, settings: ConnectorSettings) {
     this.#destination = destination;
@@ -71,9 +72,14 @@ export class Connector {
     return this.#served;
   }
 
-  /** Whether the other side speaks HTTP/2, as far as is known. */
+  /** Whether any connection has spoken HTTP/2. */
   get multiplexed(): boolean {
     return this.#multiplexed;
+  }
+
+  /** Whether the latest connection speaks HTTP/2. */
+  get latestIsMultiplexed(): boolean {
+    return this.#latestIsMultiplexed;
   }
 
   /** For undici: a spare socket if there is one, else a new one. */
@@ -103,6 +109,11 @@ export class Connector {
     for (const socket of this.#connecting) socket.destroy(new Error('closed while it was connecting'));
   }
 
+  /** Closes what undici does not know any more: after a GOAWAY it forgets the connection. */
+  destroy(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+
   #make(options: Options, callback: Callback): void {
     const { address, port, secure, serverName } = this.#destination;
     const to = {
@@ -126,7 +137,11 @@ export class Connector {
 
   #opened(socket: Socket): void {
     this.#open.add(socket);
-    this.#multiplexed ||= (socket as { alpnProtocol?: unknown }).alpnProtocol === 'h2';
+    this.#latestIsMultiplexed = (socket as { alpnProtocol?: unknown }).alpnProtocol === 'h2';
+    this.#multiplexed ||= this.#latestIsMultiplexed;
+    // After a GOAWAY, node:http2 ends its half of the connection with the last stream and waits for the other side, which
+    // may have forgotten. Nothing that could still come is of any interest.
+    if (this.#latestIsMultiplexed) socket.once('finish', () => socket.destroy());
     socket.on('error', rememberServed).once('close', () => {
       this.#open.delete(socket);
       this.#served ||= socket.bytesRead > 0;

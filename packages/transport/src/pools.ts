@@ -3,6 +3,7 @@ import { type Clock, type Endpoint, later, Timer } from '@fairlead/core';
 import { Connector, type ConnectorSettings } from './connector.js';
 import { type Destination, destinationOf, keyOf } from './destination.js';
 import { AgeLimit, type Handler, PoolClient, type Refusable } from './pool-client.js';
+import { SharedClient } from './shared-client.js';
 import { Client, type Dispatcher, Pool, type UndiciClient, type UndiciPool } from './undici.js';
 
 export type { Refusable };
@@ -52,9 +53,10 @@ export class OriginPool {
     return new Pool(this.#destination.url, {
       ...this.#clientOptions(),
       connections,
-      // A connection that carries many requests has no last one to announce its end with: undici retires it.
+      // A connection that carries many requests has no last one that could announce its end: undici retires it.
       ...(http2 && age !== null ? { clientTtl: age.draw() } : null),
-      factory: (origin: URL, options: object) => new PoolClient(origin, options, http2 ? null : age),
+      factory: (origin: URL, options: object) =>
+        http2 ? new SharedClient(origin, options, this.connector) : new PoolClient(origin, options, age),
     });
   }
 
@@ -133,6 +135,7 @@ export class OriginPool {
   async #cut(): Promise<void> {
     this.connector.abandon();
     await Promise.all([this.#pool.destroy(), ...[...this.#fresh.keys()].map((client) => client.destroy())]);
+    this.connector.destroy();
     // Draining does not end by itself if something was queued when the pool was destroyed.
     this.#onClosed?.();
   }
