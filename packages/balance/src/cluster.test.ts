@@ -135,6 +135,24 @@ describe('Cluster', () => {
     expect(gone).toEqual(['http://10.0.0.1:1']);
   });
 
+  it('tells of each that comes, before calls go there', () => {
+    const came: [string, number][] = [];
+    const { cluster, told } = make({
+      onCame: (endpoint) => came.push([endpoint.origin, cluster.members.length]),
+    });
+    cluster.start();
+    told.tell(at(1), at(2), at(1));
+    told.tell(at(1, { weight: 4 }), at(2));
+    told.tell(at(2));
+    told.tell(createEndpoint('http://10.0.0.9:1', { id: 'e2' }), at(1));
+    expect(came).toEqual([
+      ['http://10.0.0.1:1', 0],
+      ['http://10.0.0.1:2', 0],
+      ['http://10.0.0.9:1', 1],
+      ['http://10.0.0.1:1', 1],
+    ]);
+  });
+
   it('lets a leaver finish, and tells once when it is gone', () => {
     const { cluster, told, gone } = make();
     cluster.start();

@@ -37,6 +37,8 @@ export interface ClusterOptions {
   readonly health?: Partial<HealthOptions>;
   /** How latency is estimated. Default {@link latencyDefaults}. */
   readonly latency?: Partial<LatencyOptions>;
+  /** Told once for each endpoint that joins, or has moved to another origin. Must not throw. */
+  readonly onCame?: ((endpoint: Endpoint) => void) | undefined;
   /**
    * Told once for each endpoint that is gone: it has left and its last request is over, or it has moved to another
    * origin. Its connections can be closed, after what is still under way there. Must not throw.
@@ -50,6 +52,7 @@ const clusterChecks: Checks<ClusterOptions> = {
   runtime: checks.object('a runtime'),
   health: checks.any(),
   latency: checks.any(),
+  onCame: checks.fn(),
   onGone: checks.fn(),
 };
 
@@ -60,6 +63,7 @@ export class Cluster {
   readonly #resolver: Resolver;
   readonly #runtime: Runtime;
   readonly #host: NodeHost;
+  readonly #onCame: ((endpoint: Endpoint) => void) | undefined;
   readonly #onGone: ((endpoint: Endpoint) => void) | undefined;
   readonly #waiters: Waiters = new Waiters();
   /** Everybody with an endpoint here or requests under way, by endpoint id. */
@@ -75,12 +79,13 @@ export class Cluster {
     // Null rather than undefined, which would count as not given.
     const { service = null, resolver = null, runtime = null } = options as Partial<ClusterOptions>;
     const given = { ...options, service, resolver, runtime } as ClusterOptions;
-    const { onGone } = resolveOptions('cluster', given, given, clusterChecks);
+    const { onCame, onGone } = resolveOptions('cluster', given, given, clusterChecks);
     const health = resolveOptions('health', options.health, healthDefaults, healthChecks);
     const latency = resolveOptions('latency', options.latency, latencyDefaults, latencyChecks);
     this.service = given.service;
     this.#resolver = given.resolver;
     this.#runtime = given.runtime;
+    this.#onCame = onCame;
     this.#onGone = onGone;
     const roster = new Roster(health);
     this.roster = roster;
@@ -217,13 +222,16 @@ export class Cluster {
   #join(endpoint: Endpoint): Node {
     const node = new Node(endpoint, this.#host);
     this.#nodes.set(endpoint.id, node);
+    this.#onCame?.(endpoint);
     return node;
   }
 
   #stay(node: Node, endpoint: Endpoint): Node {
     node.leaving = false;
     const moved = node.update(endpoint);
-    if (moved !== null) this.#onGone?.(moved);
+    if (moved === null) return node;
+    this.#onCame?.(endpoint);
+    this.#onGone?.(moved);
     return node;
   }
 

@@ -74,6 +74,7 @@ export class Service {
       runtime,
       // Nobody is ejected where nobody may be.
       health: settings.health === false ? { maxEjectedRatio: 0 } : settings.health,
+      onCame: (endpoint) => this.#transport?.warm(endpoint, runtime.clock),
       onGone: (endpoint) => this.#transport?.release(endpoint),
     });
     this.#layers = outboundLayers(settings, client, this.#cluster);

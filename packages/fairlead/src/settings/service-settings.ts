@@ -119,6 +119,12 @@ export interface TransportSettings {
   readonly keepAliveMs: number;
   /** When the connections to an endpoint that nobody calls are closed. Default 60 000. */
   readonly unusedMs: number;
+  /** How old a connection may become, ±10 % by chance. Default 300 000; false for no limit. */
+  readonly maxConnectionAgeMs: number | false;
+  /** Connections that are opened to an endpoint when it joins. Default 0. */
+  readonly warmConnections: number;
+  /** Whether to speak HTTP/2: over TLS if the endpoint agrees, without TLS always. Default false. */
+  readonly http2: boolean;
   /** How long a body may wait for a reader. Default 30 000. */
   readonly unreadBodyMs: number;
   /** What to send as `host`: that of the `endpoint`, the name of the `service`, or a text. Default `endpoint`. */

@@ -156,6 +156,17 @@ export const serviceTable: Table<ServiceSettings> = {
     60_000,
     'When the connections to an endpoint that nobody calls are closed.',
   ),
+  'transport.maxConnectionAgeMs': setting(
+    orOff(duration(1), false),
+    300_000,
+    'How old a connection may become, ±10 % by chance; its last request announces its end.',
+  ),
+  'transport.warmConnections': setting(integer(0), 0, 'Connections that are opened to an endpoint when it joins.'),
+  'transport.http2': setting(
+    boolean(),
+    false,
+    'Whether to speak HTTP/2: over TLS if the endpoint agrees, without TLS always.',
+  ),
   'transport.unreadBodyMs': setting(duration(1), 30_000, 'How long the body of a reply may wait for a reader.'),
   'transport.host': setting(
     host,
