@@ -19,8 +19,9 @@ export class IdleTimer extends Timer {
   /** Tells after `ms` without {@link touch}, once; 0 for never. */
   set(ms: number): void {
     this.#ms = ms;
-    if (ms > 0) this.touch();
-    else this.#clock.disarm(this);
+    // Also where it was armed for longer.
+    this.#clock.disarm(this);
+    this.touch();
   }
 
   /** Something happened. */

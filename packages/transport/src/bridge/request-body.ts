@@ -56,9 +56,16 @@ class Pieces implements OnceBody, AsyncIterable<Uint8Array>, AsyncIterator<Uint8
   }
 
   return(): Promise<IteratorResult<Uint8Array, undefined>> {
-    // Not waited for: it may be busy with a piece that never comes.
-    void this.#pieces?.return?.();
-    this.#request.resume();
+    void this.#readAway();
+    // Not waited for: it may be in the middle of waiting for a piece that never comes.
     return Promise.resolve({ done: true, value: undefined });
+  }
+
+  async #readAway(): Promise<void> {
+    try {
+      // A stream that is still being iterated does not heed `resume`.
+      await this.#pieces?.return?.();
+    } catch {}
+    this.#request.resume();
   }
 }
