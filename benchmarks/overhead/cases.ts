@@ -1,4 +1,6 @@
-/** @module Who is measured: the floor, ourselves with everything on, and the built-in fetch. */
+/** @module Who is measured: the floor, our bare face, ourselves with everything on, and the built-in fetch. */
+import { createEndpoint, type Endpoint, type Handler, systemClock } from '@fairlead/core';
+import { createFetch, createTransport } from '@fairlead/transport';
 import { Pool } from 'undici';
 import { everythingOn } from './fairlead.ts';
 
@@ -50,6 +52,24 @@ export const cases: readonly Case[] = [
       return {
         call: async () => (await pool.request({ path, method: 'GET' })).body.json(),
         close: () => pool.close(),
+      };
+    },
+  },
+  {
+    // No policies, over the same five endpoints in turns: five sockets that each carry a fifth cost more than one.
+    name: 'Fairlead, bare face, 5 endpoints',
+    share: 1,
+    async open(origins, connections) {
+      const transport = createTransport({ connections });
+      const endpoints = origins.map((origin) => createEndpoint(origin));
+      let turn = 0;
+      const handler: Handler = (call) =>
+        transport.handler(call.with({ endpoint: endpoints[turn++ % endpoints.length] as Endpoint }));
+      const route = { service: 'payments', handler, runtime: { clock: systemClock } };
+      const fetch = createFetch({ route: () => route });
+      return {
+        call: async () => (await fetch(`http://payments${path}`)).json(),
+        close: () => transport.close(),
       };
     },
   },
