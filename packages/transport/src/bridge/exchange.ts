@@ -169,7 +169,8 @@ class Exchange extends Scope implements BodySink, Abandonable {
     if (this.#response.headersSent) {
       // What came before can still be read; that it is not all is then plain from where the message ends.
       this.#flush();
-      socket.destroySoon();
+      // Not at once: a response keeps what was written in this tick together.
+      process.nextTick(() => socket.destroySoon());
     } else socket.client.destroy(bridgeError(error));
   }
 
