@@ -162,15 +162,22 @@ class RequestReader {
     return this.#left === 0 && this.#over(exchange);
   }
 
+  /** A chunk's end may come with the next one only, so each is taken as it comes, and its end with the next size. */
   #chunk(): boolean {
     const exchange = this.#exchange as Exchange;
-    const end = this.#buffer.indexOf('\r\n');
+    if (this.#left > 0) {
+      const piece = this.#take(Math.min(this.#left, this.#buffer.length));
+      exchange.body = Buffer.concat([exchange.body, piece]);
+      this.#left -= piece.length;
+      return piece.length > 0;
+    }
+    const start = exchange.body.length === 0 ? 0 : 2;
+    const end = this.#buffer.indexOf('\r\n', start);
     if (end < 0) return false;
-    const size = Number.parseInt(this.#buffer.toString('latin1', 0, end), 16);
-    if (this.#buffer.length < end + 2 + size + 2) return false;
-    this.#take(end + 2);
-    exchange.body = Buffer.concat([exchange.body, this.#take(size)]);
-    this.#take(2);
+    const size = Number.parseInt(this.#buffer.toString('latin1', start, end), 16);
+    if (size === 0 && this.#buffer.length < end + 4) return false;
+    this.#take(end + (size === 0 ? 4 : 2));
+    this.#left = size;
     return size > 0 || this.#over(exchange);
   }
 

@@ -73,9 +73,11 @@ export const raw =
     for (const part of parts) exchange.raw(part);
   };
 
-async function inTime(result: Promise<unknown>, patienceMs = 10_000): Promise<unknown> {
+const endless = 'does not end';
+
+async function inTime(result: Promise<unknown>, patienceMs: number): Promise<unknown> {
   const { promise: over, resolve } = Promise.withResolvers<string>();
-  const timer = setTimeout(() => resolve('does not end'), patienceMs);
+  const timer = setTimeout(() => resolve(endless), patienceMs);
   try {
     return await Promise.race([result, over]);
   } finally {
@@ -84,9 +86,14 @@ async function inTime(result: Promise<unknown>, patienceMs = 10_000): Promise<un
 }
 
 async function observe(subject: Subject, open: (servers: Servers) => Promise<Door>): Promise<unknown> {
+  const { patienceMs = 10_000 } = subject;
   const door = await open(subject);
   try {
-    const result = plain(await caught(inTime(subject.run(door), subject.patienceMs)), door);
+    const outcome = await caught(inTime(subject.run(door), patienceMs));
+    // Both doors would be the same in that nothing comes of it, which says nothing of either.
+    if (outcome === endless && subject.patienceMs === undefined) throw new Error(`${subject.name}: ${endless}`);
+    if (outcome instanceof Error && outcome.message === 'never came true') throw outcome;
+    const result = plain(outcome, door);
     if (subject.brokenOff === true) return { result };
     const sent = [...door.a.exchanges, ...door.b.exchanges].map((exchange) => plainExchange(exchange, door));
     return { result, sent };
