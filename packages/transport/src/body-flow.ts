@@ -39,11 +39,6 @@ export abstract class BodyFlow extends Timer implements ReplyBody {
   protected abstract wantLess(): void;
   abstract cancel(reason?: unknown): void;
 
-  /** Whether {@link finish} has been called. */
-  protected get isOver(): boolean {
-    return this.#state !== flowing;
-  }
-
   /** Whether a sink has been attached. */
   protected get isTaken(): boolean {
     return this.#sink !== null;

@@ -16,7 +16,7 @@ import {
 import type * as Undici from 'undici';
 import { createDoor, type DoorOptions } from '../src/door/index.js';
 import type { Route } from '../src/fetch.js';
-import { createTransport } from '../src/transport.js';
+import { createTransport, type TransportOptions } from '../src/transport.js';
 import type { Dispatcher } from '../src/undici.js';
 
 /** npm's undici. Loaded by require, as the parts are: the classes are then the same. */
@@ -40,14 +40,15 @@ export interface WorldOptions extends Partial<Omit<DoorOptions, 'route'>> {
   /** Between the caller and the retries. */
   readonly layers?: readonly Middleware[];
   readonly parentScope?: Route['parentScope'];
+  readonly transport?: Partial<TransportOptions>;
 }
 
 /** A service called `svc` with these endpoints, taken in turn. */
 export function world(endpoints: readonly Endpoint[], options: WorldOptions = {}): World {
-  const transport = createTransport();
   const sent: string[] = [];
   const load = new Map<string, number>(endpoints.map(({ id }) => [id, 0]));
-  const { attempts = 3, layers = [], parentScope, fallback = null, ...rest } = options;
+  const { attempts = 3, layers = [], parentScope, fallback = null, transport: settings, ...rest } = options;
+  const transport = createTransport(settings);
   const layersBelow = [retryUpTo(attempts), inTurn(endpoints, sent, load)];
   const handler = compose([...layers, ...layersBelow], transport.handler);
   const runtime = { clock: systemClock };

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { createEndpoint, type Middleware } from '@fairlead/core';
+import { createEndpoint, createReply, type Middleware, type Reply } from '@fairlead/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { callers, type Seen, type World, type WorldOptions, world } from '../../test/door.js';
 import { httpServer, nextTurn, rawServer, rejection, type TestServer, until } from '../../test/servers.js';
@@ -136,6 +136,7 @@ describe('a handler', () => {
     const told = ['start', 'error not any more true true'];
     expect(handler.told).toEqual(told);
     handler.controller.abort(new Error('again'));
+    expect(handler.controller.reason).toBe(reason);
     for (const socket of server.sockets as Set<Socket>) socket.resetAndDestroy();
     await until(() => (here as World).busy === 0);
     expect(handler.told).toEqual(told);
@@ -168,6 +169,26 @@ describe('a handler', () => {
     await until(() => handler.told.includes('end'));
     handler.controller.abort(reason);
     expect(handler.told).toEqual(['start', '200', 'data', 'end']);
+  });
+
+  it.each(['before', 'after'])('lets go of a reply that a layer made %s the abort', async (when) => {
+    const { promise, resolve } = Promise.withResolvers<Reply>();
+    const { door } = over(await silent(), { layers: [() => promise] });
+    const handler = new Recorder();
+    door.dispatch(get, handler);
+    let canceled = 0;
+    const body = { attach() {}, pause() {}, resume() {}, cancel: () => void canceled++ };
+    const reply: Reply = { ...createReply(), status: 200, headers: {}, endpoint: null, onEnd() {}, body };
+    if (when === 'before') {
+      resolve(reply);
+      await nextTurn();
+      handler.controller.abort(reason);
+    } else {
+      handler.controller.abort(reason);
+      resolve(reply);
+      await nextTurn();
+    }
+    expect(canceled).toBe(1);
   });
 
   it('that never comes to the connection closes the stream it was to send', async () => {

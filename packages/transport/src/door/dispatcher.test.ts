@@ -113,12 +113,25 @@ describe('closing', () => {
   });
 });
 
-describe('what it has been given to the fallback', () => {
-  it.each([undefined, 'no url', 'http://a:b@elsewhere', new URL('ftp://elsewhere')])('judges %s', (origin) => {
-    const got: unknown[] = [];
-    const fallback = { dispatch: (options: Dispatcher.DispatchOptions) => got.push(options.origin) > 0 } as never;
-    expect(over([], { fallback }).door.dispatch({ ...get, origin } as never, new Recorder())).toBe(true);
-    expect(got).toEqual([origin]);
+describe('the fallback', () => {
+  it.each([undefined, 'no url', 'http://a:b@elsewhere', new URL('ftp://elsewhere')])(
+    'judges the origin %s',
+    (origin) => {
+      const got: unknown[] = [];
+      const fallback = { dispatch: (options: Dispatcher.DispatchOptions) => got.push(options.origin) > 0 } as never;
+      expect(over([], { fallback }).door.dispatch({ ...get, origin } as never, new Recorder())).toBe(true);
+      expect(got).toEqual([origin]);
+    },
+  );
+
+  it('takes it without the name of its dispatcher, which undici 8 refuses', () => {
+    const got: object[] = [];
+    const { door } = over([], { fallback: { dispatch: (options: object) => got.push(options) > 0 } as never });
+    const options = { ...get, origin: 'http://elsewhere' };
+    door.dispatch(options, new Recorder());
+    door.dispatch({ ...options, dispatcher: door } as never, new Recorder());
+    expect(got[0]).toBe(options);
+    expect(got[1]).toEqual({ ...options, dispatcher: undefined });
   });
 });
 

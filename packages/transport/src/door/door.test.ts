@@ -282,6 +282,7 @@ describe.each(callers)('$name', (caller) => {
     // What fetch makes of an abort that is not its caller's depends on its version, but it says what it was.
     const causes = [error, error.cause, error.cause?.cause];
     expect(causes.map((each) => each?.code)).toContain('UND_ERR_ABORTED');
+    expect(parent.busy).toBe(false);
   });
 
   it('sends a host that is no service to the fallback', async () => {

@@ -8,7 +8,7 @@ import type { RequestListener } from 'node:http';
 import { createReply, type Middleware } from '@fairlead/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Recorder, undici, type World, type WorldOptions, world } from '../../test/door.js';
-import { httpServer, nextTurn, rawServer, rejection, type TestServer, until } from '../../test/servers.js';
+import { bodyOf, httpServer, nextTurn, rawServer, rejection, type TestServer, until } from '../../test/servers.js';
 import type { Dispatcher } from '../undici.js';
 
 const worlds: World[] = [];
@@ -214,6 +214,50 @@ describe('what passes through', () => {
     unsubscribe('undici:request:create', listen);
     await body.dump();
     expect(seen).toEqual(['mine', 'mine', 'mine']);
+  });
+
+  it('a stand-in for a call whose time was up', async () => {
+    const server = await rawServer(() => {});
+    servers.push(server);
+    const standIn: Middleware = async (call, next) => {
+      call.scope.expireAt(call.at + 20, 'call', 20);
+      return next(call).catch(() => createReply({ body: 'stand-in' }));
+    };
+    const { door } = over([server], { layers: [standIn], attempts: 1 });
+    expect(await (await undici.request('http://svc', { dispatcher: door })).body.text()).toBe('stand-in');
+  });
+
+  it('a caller that says whether it may be sent twice', async () => {
+    const server = await http((_, response) => response.writeHead(503).end());
+    const { door, sent } = over([server]);
+    const ask = async (method: string, idempotent: boolean): Promise<number> => {
+      const { body } = await undici.request('http://svc', { dispatcher: door, method, idempotent } as never);
+      await body.dump();
+      return sent.splice(0).length;
+    };
+    expect([await ask('POST', true), await ask('GET', false)]).toEqual([3, 1]);
+  });
+
+  it('arrays of any length, again; forms under a boundary of ours; one of two equal lengths', async () => {
+    let n = 0;
+    const server = await http(async (request, response) => {
+      const body = await bodyOf(request);
+      const boundary = /boundary=(.+)/.exec(request.headers['content-type'] ?? '')?.[1];
+      response.writeHead(++n % 2 === 1 ? 503 : 200);
+      response.end(`${boundary === undefined ? body.length : body.startsWith(`--${boundary}`)}`);
+    });
+    const { door } = over([server]);
+    const put = async (body: unknown, headers = {}): Promise<string> => {
+      const ask = { dispatcher: door, method: 'PUT', body, headers };
+      const { statusCode, body: answer } = await undici.request('http://svc', ask as never);
+      return `${statusCode} ${await answer.text()}`;
+    };
+    expect(await put([Buffer.alloc(60_000), 'x'.repeat(60_000)])).toBe('200 120000');
+    expect(await put(new undici.FormData(), { 'content-type': 'multipart/form-data; boundary=theirs' })).toBe(
+      '200 true',
+    );
+    expect(await put('abc', { 'content-length': '3, 3' })).toBe('200 3');
+    expect((await rejection(put('abc', { 'content-length': '3, 4' }))).code).toBe('UND_ERR_INVALID_ARG');
   });
 
   it("undici's own timeouts, where they are asked for", async () => {

@@ -55,13 +55,11 @@ export class TappedAttempt extends Attempt {
     headers: ReplyHeaders,
     socket: Duplex,
   ): void {
-    // First the tap, which may still refuse it: the attempt is then over before it is answered.
+    // First the tap, which may still refuse it: the attempt is then over, and hears nothing of what follows.
     this.#tap.onUpgrade(status, headers, socket, controller.rawHeaders);
-    if (this.isOver) socket.destroy();
-    else {
-      super.onResponseStart(controller, status, headers);
-      this.taken();
-      socket.once('close', () => this.onResponseEnd(controller, noHeaders));
-    }
+    super.onResponseStart(controller, status, headers);
+    // Not a body that could be left unread.
+    this.taken();
+    socket.once('close', () => this.onResponseEnd(controller, noHeaders));
   }
 }

@@ -58,13 +58,18 @@ describe('an upgrade', () => {
       socket.end('HTTP/1.1 101 Switching Protocols\r\nupgrade: chat\r\nconnection: upgrade\r\nx-a: 1\r\n\r\nhello');
     });
     const parent = new Scope(systemClock);
-    const made = over([{ endpoint: await closedPort() }, server], { layers: [soon], parentScope: () => parent });
+    const made = over([{ endpoint: await closedPort() }, server], {
+      layers: [soon],
+      parentScope: () => parent,
+      transport: { unreadBodyMs: 20 },
+    });
     const { headers, socket } = await undici.upgrade('http://svc/room', { dispatcher: made.door, protocol: 'chat' });
     expect(headers['x-a']).toBe('1');
     expect(made.load.get(server.endpoint.id)).toBe(1);
     // It is nobody's call any more: neither its deadline nor the end of its caller's request reaches it.
     parent.cancel();
     await sleep(systemClock, 60);
+    expect(made.load.get(server.endpoint.id)).toBe(1);
     expect(socket.destroyed).toBe(false);
     const [first] = await once(socket, 'data');
     expect(String(first)).toBe('hello');
