@@ -169,8 +169,9 @@ class Exchange extends Scope implements BodySink, Abandonable {
     if (this.#response.headersSent) {
       // What came before can still be read; that it is not all is then plain from where the message ends.
       this.#flush();
-      // Not at once: a response keeps what was written in this tick together.
-      process.nextTick(() => socket.destroySoon());
+      // Not at once: a response keeps what is written in one tick together. Nor in the next tick, in which the client is told
+      // of the head: who awaits that has to have its turn before the end.
+      process.nextTick(() => queueMicrotask(() => socket.destroySoon()));
     } else socket.client.destroy(bridgeError(error));
   }
 
