@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import type { Clock } from '@fairlead/core';
+import { type Clock, later } from '@fairlead/core';
 import type { Destination } from './destination.js';
 import { Spare } from './spare.js';
 import { buildConnector } from './undici.js';
@@ -28,6 +28,7 @@ export type Callback = Parameters<Connect>[1];
 export class Connector {
   readonly #destination: Destination;
   readonly #settings: ConnectorSettings;
+  readonly #clock: Clock;
   readonly #dial: Connect;
   /** Sockets that are not connections yet. undici does not know them before they are. */
   readonly #connecting: Set<Socket> = new Set();
@@ -36,14 +37,18 @@ export class Connector {
   /** The latest TLS session. undici's cache refers to it, too, but would not keep it. */
   // biome-ignore lint/correctness/noUnusedPrivateClassMembers: being held is all that it is for
   #session: unknown = null;
+  /** The failure that is being told at this moment. */
+  #failure: Error | null = null;
+  #failures = 0;
   #served = false;
   #multiplexed = false;
   #latestIsMultiplexed = false;
 
-  constructor(destination: Destination, settings: ConnectorSettings) {
+  constructor(destination: Destination, settings: ConnectorSettings, clock: Clock) {
     this.#destination = destination;
     this.#settings = settings;
-    const { http2, tls, connectTimeoutMs } = settings;
+    this.#clock = clock;
+    const { http2, tls } = settings;
     const { port, address } = destination;
     this.#dial = buildConnector({
       ...(tls as object | null),
@@ -52,7 +57,8 @@ export class Connector {
       preferH2: http2,
       // Without TLS there is nothing to negotiate: the other side must know beforehand.
       useH2c: http2,
-      timeout: connectTimeoutMs,
+      // undici's own is up to a second late.
+      timeout: 0,
     } as Parameters<typeof buildConnector>[0]);
   }
 
@@ -88,16 +94,17 @@ export class Connector {
       this.#spare.delete(spare);
       if (spare.take(callback, () => this.#make(options, callback))) return;
     }
-    this.#make(options, callback);
+    if (this.#failure === null) this.#make(options, callback);
+    else this.#fail(this.#failure, callback);
   };
 
   /**
    * Opens `count` sockets that wait for undici to ask. They wait as long as any idle connection may: whoever accepted
    * them will not wait forever for a first request.
    */
-  warm(count: number, clock: Clock): void {
+  warm(count: number): void {
     while (this.#spare.size < count) {
-      const spare = new Spare(clock, this.#settings.keepAliveMs, (gone) => this.#spare.delete(gone));
+      const spare = new Spare(this.#clock, this.#settings.keepAliveMs, (gone) => this.#spare.delete(gone));
       this.#spare.add(spare);
       this.#make({} as Options, spare.made);
     }
@@ -127,12 +134,35 @@ export class Connector {
     // undici does not declare what its own connector returns.
     const connecting = this.#dial(to as unknown as Options, (...result) => {
       this.#connecting.delete(connecting);
-      // undici leaves it out, rather than null, when there is an error.
-      if (result[1]) this.#opened(result[1] as Socket);
+      this.#clock.disarm(timeout);
+      const [error, socket] = result;
+      if (error !== null) return this.#fail(error, callback);
+      this.#opened(socket as Socket);
       callback(...result);
     }) as unknown as Socket;
     connecting.on('session', this.#keepSession);
     this.#connecting.add(connecting);
+    const { connectTimeoutMs } = this.#settings;
+    const timeout = later(this.#clock, connectTimeoutMs, () => connecting.destroy(timedOut(connectTimeoutMs)), true);
+  }
+
+  /**
+   * With HTTP/2, undici makes one connection for all calls that wait, and when that fails, the next for all but the first,
+   * so that a burst would wait once for each. Whoever asks while a failure is being told, gets the same.
+   */
+  #fail(error: Error, callback: Callback): void {
+    if (!this.#settings.http2) {
+      callback(error, null);
+      return;
+    }
+    this.#failure = error;
+    const round = ++this.#failures;
+    queueMicrotask(() => {
+      callback(error, null);
+      queueMicrotask(() => {
+        if (round === this.#failures) this.#failure = null;
+      });
+    });
   }
 
   #opened(socket: Socket): void {
@@ -151,6 +181,11 @@ export class Connector {
   readonly #keepSession = (session: unknown): void => {
     this.#session = session;
   };
+}
+
+function timedOut(ms: number): Error {
+  // The code that undici would give it.
+  return Object.assign(new Error(`no connection within ${ms} ms`), { code: 'UND_ERR_CONNECT_TIMEOUT' });
 }
 
 /** Errors of connections that had already carried an answer. */

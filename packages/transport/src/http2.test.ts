@@ -10,6 +10,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { createServer as createHttps1 } from 'node:https';
+import { createServer as createNetServer } from 'node:net';
 import { type Call, compose, createEndpoint, type Handler, readText, systemClock } from '@fairlead/core';
 import { countResources } from '@fairlead/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -377,6 +378,25 @@ describe('a connection that breaks', () => {
     const errors = await Promise.all(Array.from({ length: 20 }, () => rejection(transport.handler(post(server)))));
     for (const error of errors)
       expect([error.phase, error.sent, error.cause.code]).toEqual(['connect', 'no', 'ECONNREFUSED']);
+  });
+});
+
+describe('a connection that does not come about', () => {
+  it('fails all calls that wait for it, and the next one tries again', async () => {
+    const server = await serve(
+      createNetServer((socket) => void socket.on('error', () => {}).resume()),
+      'https',
+    );
+    servers.push(server);
+    const transport = make({ connectTimeoutMs: 30 });
+    const bodies = [null, 'x', { open: () => pieces('a') }, 'x', { open: () => pieces('a') }];
+    for (const dials of [1, 2]) {
+      const errors = await Promise.all(bodies.map((body) => rejection(transport.handler(post(server, '/', body)))));
+      for (const error of errors) {
+        expect([error.phase, error.sent, error.cause.code]).toEqual(['connect', 'no', 'UND_ERR_CONNECT_TIMEOUT']);
+      }
+      expect(server.accepted).toBe(dials);
+    }
   });
 });
 

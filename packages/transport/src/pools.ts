@@ -41,7 +41,7 @@ export class OriginPool {
     const destination = destinationOf(endpoint, settings.tls?.servername);
     this.origin = endpoint.origin;
     this.key = destination.key;
-    this.connector = new Connector(destination, settings);
+    this.connector = new Connector(destination, settings, clock);
     this.#destination = destination;
     this.#settings = settings;
     this.#pool = this.#makePool(clock);
@@ -96,10 +96,10 @@ export class OriginPool {
   }
 
   /** Opens connections before they are needed, unless there are some. */
-  warm(clock: Clock): void {
+  warm(): void {
     const { connections, http2, warmConnections } = this.#settings;
     const { connector } = this;
-    if (connector.connected === 0) connector.warm(http2 ? 1 : Math.min(warmConnections, connections), clock);
+    if (connector.connected === 0) connector.warm(http2 ? 1 : Math.min(warmConnections, connections));
   }
 
   /** A request is over. */

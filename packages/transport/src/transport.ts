@@ -149,7 +149,7 @@ export function createTransport(options?: Partial<TransportOptions>): Transport 
   return {
     handler,
     warm(endpoint, clock) {
-      if (closing === null && settings.warmConnections > 0) pools.at(endpoint, clock).warm(clock);
+      if (closing === null && settings.warmConnections > 0) pools.at(endpoint, clock).warm();
     },
     release: (endpoint) => pools.release(endpoint),
     close: (graceMs = settings.closeMs) => (closing ??= pools.close(graceMs)),
