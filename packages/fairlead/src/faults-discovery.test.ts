@@ -81,7 +81,7 @@ describe('a service whose endpoints change while calls run', () => {
 
 describe('discovery', () => {
   it('that never answers: the call ends when its time is up, and says why', async () => {
-    const client = world.client({ services: { svc: { from: new Told(), timeoutMs: 60 } } });
+    const client = world.client({ services: { svc: { from: new Told(), timeoutMs: 60, attemptTimeoutMs: false } } });
     for (const got of await load(client.fetch, 32)) {
       expect(got).toMatchObject({ error: { cause: { code: 'ERR_NO_ENDPOINT', state: 'pending', service: 'svc' } } });
       expect(got.ms).toBeGreaterThanOrEqual(59);

@@ -153,6 +153,8 @@ describe('spare connections', () => {
     await until(() => server.accepted === 3 && connected(transport) === 3);
     transport.warm(server.endpoint, clock);
     await Promise.all([1, 2, 3].map(() => send(transport, server, { clock })));
+    transport.warm(server.endpoint, clock);
+    for (let n = 0; n < 20; n++) await nextTurn();
     expect(server.accepted).toBe(3);
     expect(connected(transport)).toBe(3);
     await Promise.all([1, 2, 3, 4].map(() => send(transport, server, { clock })));
@@ -167,6 +169,23 @@ describe('spare connections', () => {
     transport.warm(server.endpoint, systemClock);
     await Promise.all([1, 2, 3].map(() => send(transport, server, { clock: systemClock })));
     expect(server.accepted).toBe(3);
+  });
+
+  it('keep the process alive only when they are in use', async () => {
+    const server = await keep(httpServer(() => {}));
+    const sockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+    const transport = make(warm);
+    const before = sockets();
+    transport.warm(server.endpoint, systemClock);
+    await until(() => server.accepted === 3 && connected(transport) === 3);
+    // Those of the server.
+    expect(sockets() - before).toBe(3);
+    const hung = call(server);
+    const failed = rejection(transport.handler(hung));
+    for (let n = 0; n < 20; n++) await nextTurn();
+    expect(sockets() - before).toBe(4);
+    hung.scope.cancel();
+    await failed;
   });
 
   it('are closed if nobody comes, and go with the transport', async () => {

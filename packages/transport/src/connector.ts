@@ -92,7 +92,8 @@ export class Connector {
   readonly connect: Connect = (options, callback) => {
     for (const spare of this.#spare) {
       this.#spare.delete(spare);
-      if (spare.take(callback, () => this.#make(options, callback))) return;
+      spare.take(callback, () => this.#make(options, callback));
+      return;
     }
     if (this.#failure === null) this.#make(options, callback);
     else this.#fail(this.#failure, callback);

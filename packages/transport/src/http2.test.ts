@@ -168,6 +168,40 @@ async function* pieces(...texts: string[]): AsyncGenerator<Uint8Array> {
 }
 
 describe('negotiation', () => {
+  it('offers HTTP/2 first', async () => {
+    const offered: string[][] = [];
+    const own = createHttps1({
+      ...identity,
+      ALPNCallback: ({ protocols }) => {
+        offered.push(protocols);
+        return 'http/1.1';
+      },
+    });
+    own.on('request', (_, response) => response.end('ok'));
+    const server = await serve(own, 'https');
+    servers.push(server);
+    expect(await text(make(), call(server))).toBe('ok');
+    expect(await text(make({ http2: false }), call(server))).toBe('ok');
+    expect(offered).toEqual([['h2', 'http/1.1'], ['http/1.1']]);
+  });
+
+  it('of HTTP/1.1 leaves one request at a time to a connection', async () => {
+    let most = 0;
+    let underWay = 0;
+    const own = createHttps1(identity, (_, response) => {
+      most = Math.max(most, ++underWay);
+      void nextTurn().then(() => {
+        underWay--;
+        response.end('ok');
+      });
+    });
+    const server = await serve(own, 'https');
+    servers.push(server);
+    const transport = make({ connections: 1 });
+    await Promise.all(Array.from({ length: 10 }, () => text(transport, call(server))));
+    expect(most).toBe(1);
+  });
+
   it('falls back to HTTP/1.1 where TLS says so', async () => {
     const server = await serve(
       createHttps1(identity, (request, response) => response.end(request.httpVersion)),
@@ -369,6 +403,15 @@ describe('a connection that breaks', () => {
     for (let n = 0; n < 50; n++) await nextTurn();
     expect(server.seen.length).toBe(6);
     expect(await text(transport, call(server))).toBe('ok');
+  });
+
+  it('while a body has not begun: the head may have been acted upon', async () => {
+    const server = await h2(() => {
+      for (const socket of server.sockets) socket.destroy();
+    });
+    const silent = { open: () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) }) };
+    const error = await rejection(make().handler(post(server, '/', silent)));
+    expect([error.code, error.phase, error.sent]).toEqual(['ERR_TRANSPORT', 'send', 'maybe']);
   });
 
   it('before a burst reaches it: every call is told, soon', async () => {

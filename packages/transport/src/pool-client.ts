@@ -39,7 +39,6 @@ class Age extends Timer {
   }
 
   begin(): void {
-    this.over = false;
     this.limit.clock.arm(this, this.limit.clock.now() + this.limit.draw());
   }
 

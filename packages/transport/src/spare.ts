@@ -35,25 +35,17 @@ export class Spare extends Timer {
   /**
    * Hands the connection over, now or when it is there.
    * @param otherwise called if the connection breaks on the way
-   * @returns false if it is no good any more
    */
-  take(callback: Callback, otherwise: () => void): boolean {
+  take(callback: Callback, otherwise: () => void): void {
     const socket = this.#socket;
     if (socket === null) {
       this.#waiting = callback;
-      return true;
+      return;
     }
     this.#clock.disarm(this);
-    socket.off('close', this.#lost);
-    // Whoever speaks before being asked has said farewell.
-    if (socket.destroyed || !socket.readable || socket.readableLength > 0) {
-      socket.destroy();
-      return false;
-    }
-    socket.ref();
+    socket.off('close', this.#lost).ref();
     // undici expects no answer while it still asks.
     queueMicrotask(() => (socket.destroyed ? otherwise() : callback(null, socket as never)));
-    return true;
   }
 
   /** It has waited long enough, or nobody will come. */

@@ -92,6 +92,13 @@ describe('the name', () => {
     expect(server.accepted).toBe(1);
   });
 
+  it('is none for an endpoint that is known by address only', async () => {
+    const server = await https();
+    const transport = make({ tls: { rejectUnauthorized: false } });
+    const reply = await transport.handler(call(server));
+    expect(JSON.parse(await readText(reply)).slice(0, 2)).toEqual([false, `127.0.0.1:${server.port}`]);
+  });
+
   it('can be set, for endpoints that are known by address only', async () => {
     const server = await https();
     const error = await rejection(make().handler(call(server)));

@@ -35,9 +35,9 @@ export function isRefusal(error: unknown): boolean {
  * Maps an error of the exchange. Everything that the network or the other side did is a `TransportError` with the
  * original as its cause. Two things are not the endpoint's doing, and must neither be charged to it nor tried again:
  *
- * - undici refuses to send what it was given (a broken header, path or length), or the reply's headers are beyond our own
- *   limit. The same would happen anywhere, and only a change of code or settings helps: a `ConfigError`, the one class
- *   of core that says "never retried" and "not the endpoint".
+ * - undici refuses to send what it was given (a broken header, path or length). The same would happen anywhere, and only a
+ *   change of code or settings helps: a `ConfigError`, the one class of core that says "never retried" and "not the
+ *   endpoint".
  * - the caller's own body failed while it was being read: {@link bodySourceError}.
  */
 export function wireError(error: unknown, where: FailedWhere): FairleadError {
@@ -46,7 +46,6 @@ export function wireError(error: unknown, where: FailedWhere): FairleadError {
     case 'UND_ERR_INVALID_ARG':
     case 'UND_ERR_NOT_SUPPORTED':
     case 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH':
-    case 'UND_ERR_HEADERS_OVERFLOW':
       return refusedByUs(error as Error, where);
     default: {
       const closed = code === 'UND_ERR_CLOSED' || code === 'UND_ERR_DESTROYED';
@@ -76,8 +75,10 @@ export function cancelReason(reason: unknown, where: FailedWhere): unknown {
 }
 
 function refusedByUs(error: Error, where: FailedWhere): ConfigError {
-  const name = systemCode(error) === 'UND_ERR_HEADERS_OVERFLOW' ? 'reply headers' : 'request';
-  const mapped = new ConfigError([{ name, expected: `something that can be sent: ${error.message}` }], where.service);
+  const mapped = new ConfigError(
+    [{ name: 'request', expected: `something that can be sent: ${error.message}` }],
+    where.service,
+  );
   mapped.cause = error;
   mapped.service = where.service;
   mapped.endpoint = where.endpoint;
