@@ -198,7 +198,8 @@ describe('negotiation', () => {
     const server = await serve(own, 'https');
     servers.push(server);
     const transport = make({ connections: 1 });
-    await Promise.all(Array.from({ length: 10 }, () => text(transport, call(server))));
+    // Only HEAD would be: undici takes every other method for one that may be slow.
+    await Promise.all(Array.from({ length: 10 }, () => text(transport, call(server, { method: 'HEAD' }))));
     expect(most).toBe(1);
   });
 
@@ -406,9 +407,10 @@ describe('a connection that breaks', () => {
   });
 
   it('while a body has not begun: the head may have been acted upon', async () => {
-    const server = await h2(() => {
+    const act: OnStream = () => {
       for (const socket of server.sockets) socket.destroy();
-    });
+    };
+    const server = await h2(act, { secure: false });
     const silent = { open: () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) }) };
     const error = await rejection(make().handler(post(server, '/', silent)));
     expect([error.code, error.phase, error.sent]).toEqual(['ERR_TRANSPORT', 'send', 'maybe']);
