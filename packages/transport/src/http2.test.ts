@@ -198,8 +198,7 @@ describe('negotiation', () => {
     const server = await serve(own, 'https');
     servers.push(server);
     const transport = make({ connections: 1 });
-    // Only HEAD would be: undici takes every other method for one that may be slow.
-    await Promise.all(Array.from({ length: 10 }, () => text(transport, call(server, { method: 'HEAD' }))));
+    await Promise.all(Array.from({ length: 10 }, () => text(transport, call(server))));
     expect(most).toBe(1);
   });
 
