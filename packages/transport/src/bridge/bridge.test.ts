@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import {
   type Call,
   CanceledError,
+  type Clock,
   createEndpoint,
   createReply,
   type Handler,
@@ -18,6 +19,7 @@ import {
   systemClock,
   TransportError,
 } from '@fairlead/core';
+import { VirtualClock } from '@fairlead/testing';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nextTurn, rejection } from '../../test/servers.js';
 import { createBridge } from './bridge.js';
@@ -28,11 +30,11 @@ afterEach(() => {
 });
 
 /** Answers calls to `svc` and `svc:8080` with `handler`, and keeps them. */
-function bridge(handler: Handler, parent: Scope | null = null): Call[] {
+function bridge(handler: Handler, parent: Scope | null = null, clock: Clock = systemClock): Call[] {
   const calls: Call[] = [];
   const route = {
     service: 'svc',
-    runtime: { clock: systemClock },
+    runtime: { clock },
     parentScope: () => parent,
     handler: (call: Call) => {
       calls.push(call);
@@ -83,8 +85,9 @@ describe('what is called', () => {
     ['an IPv6 address', { host: '::1', port: 8080 }],
     ['a hostname', { host: 'elsewhere', hostname: 'svc' }],
   ])('a host with %s', async (_, options) => {
-    const [...calls] = [bridge(ok), await send({ path: '/a?b', ...options })] as const;
-    expect(calls[0].map(({ service, method, path, headers }) => [service, method, path, headers])).toEqual([
+    const calls = bridge(ok);
+    await send({ path: '/a?b', ...options });
+    expect(calls.map(({ service, method, path, headers }) => [service, method, path, headers])).toEqual([
       ['svc', 'GET', '/a?b', []],
     ]);
   });
@@ -155,6 +158,45 @@ describe('what comes back', () => {
     expect(String((await once(answer, 'data'))[0])).toBe('event');
     sink().onEnd({});
     await once(answer, 'end');
+  });
+
+  it('nothing of the connection to the endpoint, and no date but that of the endpoint', async () => {
+    const headers = {
+      connection: 'close',
+      'keep-alive': 'timeout=1',
+      'transfer-encoding': 'gzip',
+      trailer: 'x',
+      te: 'y',
+    };
+    bridge(() => Promise.resolve(createReply({ headers })));
+    const agent = new http.Agent({ keepAlive: true });
+    expect((await send({ agent })).headers).toEqual({ connection: 'keep-alive', 'transfer-encoding': 'chunked' });
+    agent.destroy();
+  });
+
+  it.each([
+    ['text/event-stream; charset=utf-8', Number.POSITIVE_INFINITY],
+    ['text/plain', 1e9],
+  ])('a body of %s, with its own notion of time', async (type, deadlineAt) => {
+    const { reply, sink } = openReply({ 'content-type': type });
+    const calls = bridge((call) => {
+      call.scope.expireAt(1e9, 'call', 1e9);
+      return Promise.resolve(reply);
+    });
+    await send();
+    const [call] = calls;
+    expect(call?.scope.deadlineAt).toBe(deadlineAt);
+    sink().onEnd({});
+    call?.scope.dropTimeout();
+  });
+
+  it('what the layers make of a time that is up', async () => {
+    const standIn = createReply({ body: 'stand-in' });
+    bridge(({ scope }) => {
+      scope.expireAt(systemClock.now() + 1, 'call', 1);
+      return new Promise((resolve) => scope.watch({ onCancel: () => queueMicrotask(() => resolve(standIn)) }));
+    });
+    expect(await text(await send())).toBe('stand-in');
   });
 
   it('what arrived with the head, and then the end of a body that broke off', async () => {
@@ -309,6 +351,28 @@ describe('the socket', () => {
     expect(socket.listeners('timeout')).not.toContain(listener);
     await answered;
     socket.destroy();
+  });
+
+  it.each([
+    ['of the request', { agent: false, timeout: 1_000 }],
+    ['of the agent', { agent: new http.Agent({ timeout: 1_000 }) }],
+  ] as const)('tells of the timeout %s, and leaves no timer behind', async (_, options) => {
+    const clock = new VirtualClock();
+    const calls = bridge(() => new Promise(() => {}), null, clock);
+    const told: number[] = [];
+    for (const destroyed of [true, false]) {
+      const request = http.get({ host: 'svc', ...options });
+      request.on('error', () => {}).on('timeout', () => told.push(clock.now()));
+      while (calls.length < (destroyed ? 1 : 2)) await nextTurn();
+      if (destroyed) {
+        request.destroy();
+        expect(clock.pending).toBe(0);
+      }
+      await clock.advance(1_000);
+      request.destroy();
+    }
+    expect(told).toEqual([2_000]);
+    expect(clock.pending).toBe(0);
   });
 
   it('is not seen by who watches all servers', async () => {
