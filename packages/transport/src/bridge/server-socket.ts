@@ -1,8 +1,8 @@
 /** @module The socket on which our server within the process hears one client. */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Endpoint } from '@fairlead/core';
 import type { Route } from '../fetch.js';
 import { BridgeSocket } from './bridge-socket.js';
-import type { ClientSocket } from './client-socket.js';
 
 /** The service that a client has connected to. */
 export interface ServiceAddress {
@@ -19,9 +19,15 @@ export interface Abandonable {
   abandon(): void;
 }
 
-/** The other end of a {@link ClientSocket}. */
+/** The socket of a client, as its other end needs it. */
+export interface Client extends BridgeSocket {
+  /** Who answered last. */
+  endpoint: Endpoint | null;
+}
+
+/** The other end of a client's socket. */
 export class ServerSocket extends BridgeSocket {
-  readonly client: ClientSocket;
+  readonly client: Client;
   readonly address: ServiceAddress;
   /** What is being answered; null between requests. */
   exchange: Abandonable | null = null;
@@ -29,7 +35,7 @@ export class ServerSocket extends BridgeSocket {
   retired = false;
   #context: InContext | null = null;
 
-  constructor(client: ClientSocket, address: ServiceAddress) {
+  constructor(client: Client, address: ServiceAddress) {
     super({ allowHalfOpen: true });
     this.client = client;
     this.address = address;
