@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { type Clock, later } from '@fairlead/core';
 import type { Destination } from './destination.js';
-import { Spare } from './spare.js';
+import { type Callback, Spare } from './spare.js';
 import { buildConnector } from './undici.js';
 
 /** How sockets are made. */
@@ -21,8 +21,6 @@ export interface ConnectorSettings {
 /** How undici wants a socket to be made. */
 export type Connect = ReturnType<typeof buildConnector>;
 type Options = Parameters<Connect>[0];
-/** What undici wants to be told of a socket. */
-export type Callback = Parameters<Connect>[1];
 
 /** Makes and counts the sockets to one destination. */
 export class Connector {

@@ -1,7 +1,10 @@
 /** @module A connection made ahead of need: a socket, or soon one, that undici has not asked for yet. */
 import type { Socket } from 'node:net';
 import { type Clock, Timer } from '@fairlead/core';
-import type { Callback } from './connector.js';
+import type { buildConnector } from './undici.js';
+
+/** What undici wants to be told of a socket. */
+export type Callback = Parameters<ReturnType<typeof buildConnector>>[1];
 
 /** One connection that waits. It is its own timer: nobody who accepted it waits forever for a first request. */
 export class Spare extends Timer {
