@@ -1,6 +1,14 @@
 /** Would catch: a verdict that ejects a healthy endpoint for what the caller did, or spares one that is broken. */
 import { describe, expect, it } from 'vitest';
-import { CanceledError, ConfigError, NoEndpointError, rejected, TimeoutError, TransportError } from './errors.js';
+import {
+  CanceledError,
+  ConfigError,
+  FairleadError,
+  NoEndpointError,
+  rejected,
+  TimeoutError,
+  TransportError,
+} from './errors.js';
 import { judge, Outcome } from './outcome.js';
 import { createReply } from './reply.js';
 
@@ -43,6 +51,7 @@ describe('judge', () => {
     [new TimeoutError({ of: 'attempt', ms: 1 }), 'failure'],
     [new TransportError({ phase: 'connect', sent: 'no' }), 'failure'],
     [timedOutAfterAttempts(), 'failure'],
+    [new FairleadError('ERR_TLS_REJECTED', 'a code that core does not know', 'maybe'), 'failure'],
     [Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), 'failure'],
     [new Error('of a layer that somebody has written'), 'ignored'],
     ['thrown text', 'ignored'],

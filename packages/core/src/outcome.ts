@@ -34,8 +34,11 @@ export function judge(outcome: Outcome): Verdict {
   }
   const { error } = outcome;
   switch (errorCode(error)) {
-    case 'ERR_TRANSPORT':
-      return 'failure';
+    case 'ERR_CANCELED':
+    case 'ERR_REJECTED':
+    case 'ERR_NO_ENDPOINT':
+    case 'ERR_CONFIG':
+      return 'ignored';
     case 'ERR_TIMEOUT': {
       const { of, attempts } = error as TimeoutError;
       // A call may have begun with too little time. One in which attempts had failed already had enough of it.
@@ -45,6 +48,6 @@ export function judge(outcome: Outcome): Verdict {
       // Not ours. What the system says is of the connection; what anybody else throws is of a layer on this side.
       return typeof (error as { code?: unknown } | null)?.code === 'string' ? 'failure' : 'ignored';
     default:
-      return 'ignored';
+      return 'failure';
   }
 }

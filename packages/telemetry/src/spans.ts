@@ -62,11 +62,15 @@ export function startAttemptSpan(parent: CallSpan, call: Call, withQuery: boolea
     span.setAttribute('server.address', call.service);
     return span;
   }
+  span.setAttribute('fairlead.endpoint', endpoint.id);
+  if (endpoint.origin.startsWith('unix:')) {
+    span.setAttribute('server.address', endpoint.origin.slice('unix:'.length));
+    return span;
+  }
   const url = new URL(endpoint.origin);
   span.setAttribute('server.address', url.hostname);
   span.setAttribute('server.port', url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port));
   span.setAttribute('url.full', url.origin + shownPath(call.path, withQuery));
-  span.setAttribute('fairlead.endpoint', endpoint.id);
   return span;
 }
 

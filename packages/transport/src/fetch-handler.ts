@@ -44,6 +44,10 @@ export function fetchHandler(anyFetch: typeof fetch): Handler {
       const expected = endpoint === null ? 'a balancer above the transport' : "a path that begins with one '/'";
       return Promise.reject(new ConfigError([{ name, expected }], service));
     }
+    if (endpoint.origin.startsWith('unix:')) {
+      const expected = 'an http or https origin: fetch cannot be told to use a Unix socket';
+      return Promise.reject(new ConfigError([{ name: 'endpoint', value: endpoint.origin, expected }], service));
+    }
     if (scope.canceled) return Promise.reject(scope.reason);
     return new Promise((resolve, reject) => {
       const reply = new FetchReply(call, endpoint, resolve, reject);

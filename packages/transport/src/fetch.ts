@@ -5,6 +5,7 @@ import {
   type ConfigProblem,
   closest,
   createCall,
+  type Endpoint,
   errorCode,
   type Handler,
   isOnce,
@@ -12,6 +13,7 @@ import {
   type Runtime,
   Scope,
 } from '@fairlead/core';
+import { destinationOf } from './destination.js';
 import { fetchError } from './fetch-error.js';
 import { encodeRequest, type FetchInit, type FetchRequest, fetchCallOptions } from './fetch-init.js';
 import { ends, openPromise } from './open-promise.js';
@@ -106,6 +108,11 @@ function unknownHost(target: Target | null, options: FetchOptions): TypeError {
 
 function refusal(message: string, problem: ConfigProblem): TypeError {
   return new TypeError(message, { cause: new ConfigError([problem], 'fetch') });
+}
+
+/** The origin by which an endpoint knows itself. */
+function ownName(endpoint: Endpoint): string {
+  return new URL(destinationOf(endpoint, undefined).url).origin;
 }
 
 /** One fetch from call to end of body, redirects included. It is the scope of its calls, which saves an object and a watcher. */
@@ -234,7 +241,8 @@ class FetchRun extends Scope implements ResponseContext {
   /** Where a redirect leads. An endpoint that names itself by its own address means the service that it belongs to. */
   #location(reply: Reply): URL {
     const url = new URL(locationOf(reply), this.href);
-    if (url.origin !== reply.endpoint?.origin) return url;
+    const { endpoint } = reply;
+    if (endpoint === null || (url.origin !== endpoint.origin && url.origin !== ownName(endpoint))) return url;
     return new URL(url.pathname + url.search, this.href);
   }
 
