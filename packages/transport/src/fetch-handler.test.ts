@@ -53,6 +53,12 @@ describe('fetchHandler', () => {
     expect([error instanceof TransportError, error.phase, error.sent]).toEqual([true, 'wait', 'maybe']);
   });
 
+  it('refuses a Unix socket, of which fetch knows nothing', async () => {
+    const error = await rejection(handler(call({ ...endpoint, origin: 'unix:/run/a.sock' })));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error.message).toContain('unix:/run/a.sock');
+  });
+
   it('sends the call to its endpoint, and gives the answer', async () => {
     const server = await http(async (request, response) => {
       const { method, url, headers } = request;

@@ -9,6 +9,7 @@ import {
   type Call,
   CanceledError,
   ConfigError,
+  createEndpoint,
   createReply,
   type FairleadError,
   type Handler,
@@ -821,6 +822,21 @@ describe('redirects', () => {
       'http://payments/there',
       'me',
     ]);
+  });
+
+  it('to an endpoint by the name that discovery found it by stays with the service, too', async () => {
+    const server = await redirecting();
+    const { port } = new URL(server.origin);
+    const found = createEndpoint(server.origin, { attributes: { serverName: 'payments.prod.example' } });
+    const transport = createTransport();
+    const route = routeTo(server);
+    const handler: Handler = (call) => transport.handler(call.with({ endpoint: found }));
+    const lead = createFetch({ route: (host) => (host === 'payments' ? { ...route, handler } : null) });
+    const there = encodeURIComponent(`http://payments.prod.example:${port}/there`);
+    const response = await lead(`http://payments/s/302?${there}`);
+    expect([response.status, response.url]).toEqual([200, 'http://payments/there']);
+    await response.text();
+    await transport.close();
   });
 
   it('to another service, without what identifies the caller', async () => {
