@@ -48,6 +48,8 @@ describe('refusals', () => {
     expect(refused({ ...get, path: '//evil' })).toBe("error path must begin with one '/'");
     expect(refused({ ...get, path: 'http://evil/' })).toBe("error path must begin with one '/'");
     expect(refused({ ...get, method: 1 })).toBe('error method must be a string');
+    expect(refused({ ...get, throwOnError: true })).toBe('error invalid throwOnError');
+    expect(refused({ ...get, maxRedirections: 1 })).toMatch(/^error maxRedirections is not supported/);
     expect(refused({ ...get, path: '/?a=1', query: { b: 2 } })).toMatch(/^error Query params cannot/);
     expect(refused({ ...get, headers: ['odd'] })).toBe('error headers array must be even');
     expect(refused({ ...get, headers: { a: {} } })).toBe('error invalid a header');

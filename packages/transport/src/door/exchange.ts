@@ -163,6 +163,8 @@ export class Exchange extends Scope implements BodySink, ExchangeTap, Controlled
     try {
       this.#handler.onRequestUpgrade?.(this.#controller, status, headers as IncomingHttpHeaders, socket);
     } catch (error) {
+      // Before the rest: the socket, too, breaks with the error of whoever did not take it.
+      socket.destroy(error as Error);
       this.fail(error);
     }
     // Not canceled but let go of: no deadline and no end of its caller reaches what is the caller's own connection now.

@@ -150,5 +150,6 @@ async function stop(source: AsyncIterator<Piece> | Iterator<Piece>): Promise<voi
 function bytesOf(piece: Piece): Uint8Array {
   if (typeof piece === 'string') return Buffer.from(piece);
   if (piece instanceof Uint8Array) return piece;
-  throw new TypeError('a request body must consist of strings and Uint8Arrays');
+  const error = new TypeError('a request body must consist of strings and Uint8Arrays');
+  throw Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }

@@ -27,6 +27,9 @@ const noWishes: TapWishes = Object.freeze({ upgrade: null, headersTimeout: 0, bo
 export function encodeDispatch(options: Dispatcher.DispatchOptions, clock: Clock): DoorRequest {
   const method: unknown = options.method;
   if (typeof method !== 'string') throw invalid('method must be a string');
+  const { throwOnError, maxRedirections } = options as { throwOnError?: unknown; maxRedirections?: unknown };
+  if (throwOnError != null) throw invalid('invalid throwOnError');
+  if (maxRedirections) throw invalid('maxRedirections is not supported, use the redirect interceptor');
   // Where other hosts are mocked, fetch hands over what its body was made of, and beside it what it is to be sent as.
   const { __mockAgentBodyForDispatch: sent } = options as { __mockAgentBodyForDispatch?: unknown };
   const { body, type } = encodeDoorBody(sent ?? options.body, clock);

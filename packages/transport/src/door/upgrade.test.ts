@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { later, type Middleware, Scope, sleep, systemClock } from '@fairlead/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { undici, type World, type WorldOptions, world } from '../../test/door.js';
@@ -91,17 +92,18 @@ describe('an upgrade', () => {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: chat\r\nconnection: upgrade\r\n\r\n');
     });
     const made = over([server]);
-    const errors: unknown[] = [];
+    const errors: string[] = [];
     const handler = {
       onRequestStart() {},
-      onRequestUpgrade() {
+      onRequestUpgrade(_: unknown, __: number, ___: unknown, socket: Duplex) {
+        socket.on('error', (error) => errors.push(`socket: ${error.message}`));
         throw new Error('not wanted');
       },
-      onResponseError: (_: unknown, error: Error) => void errors.push(error.message),
+      onResponseError: (_: unknown, error: Error) => errors.push(error.message),
     };
     made.door.dispatch({ origin: 'http://svc', path: '/', method: 'GET', upgrade: 'chat' } as never, handler);
     await until(() => errors.length > 0 && server.sockets.size === 0);
-    expect(errors).toEqual(['not wanted']);
+    expect(errors.sort()).toEqual(['not wanted', 'socket: not wanted']);
   });
 
   it('goes through CONNECT', async () => {
