@@ -1,9 +1,9 @@
 /**
  * @module `node --import fairlead/register`, or `--require`: services configured by environment variables alone, for an
- * application that knows only fetch. Loading it replaces `globalThis.fetch` and the global undici dispatcher, and with
- * `FAIRLEAD_INSTALL_HTTP=true` also reaches clients of node:http; hosts that are no service go to the built-in
- * one, untouched. With `FAIRLEAD_INSTALL_HTTP=true` it brings clients of node:http and node:https onto the same stacks. Does
- * nothing where no service is configured, nor with `FAIRLEAD_DISABLED=true`, nor when loaded twice.
+ * application that knows only fetch. Loading it replaces `globalThis.fetch` and the global undici dispatcher; hosts that
+ * are no service go to what was there, untouched. With `FAIRLEAD_INSTALL_HTTP=true` it brings clients of node:http and
+ * node:https onto the same stacks. Does nothing where no service is configured, nor with `FAIRLEAD_DISABLED=true`, nor when
+ * loaded twice.
  *
  * A configuration that is wrong ends the process before the application starts, with every problem on stderr.
  */
