@@ -127,6 +127,12 @@ export interface TransportSettings {
   readonly http2: boolean;
   /** How long a body may wait for a reader. Default 30 000. */
   readonly unreadBodyMs: number;
+  /** How long the rest of a body that nobody wants may take to be read away. Default 1 000. */
+  readonly dropBodyMs: number;
+  /** How long `close()` waits for requests under way. Default 5 000. */
+  readonly closeMs: number;
+  /** Size of a reply's head at most, in bytes. Default 16 384. */
+  readonly maxHeaderBytes: number;
   /** What to send as `host`: that of the `endpoint`, the name of the `service`, or a text. Default `endpoint`. */
   readonly host: string;
   /** Options of `tls.connect` for https endpoints. Default null. */

@@ -168,6 +168,13 @@ export const serviceTable: Table<ServiceSettings> = {
     'Whether to speak HTTP/2: over TLS if the endpoint agrees, without TLS always.',
   ),
   'transport.unreadBodyMs': setting(duration(1), 30_000, 'How long the body of a reply may wait for a reader.'),
+  'transport.dropBodyMs': setting(
+    duration(),
+    1_000,
+    'How long the rest of a body that nobody wants may take to be read away.',
+  ),
+  'transport.closeMs': setting(duration(), 5_000, 'How long closing the client waits for requests under way.'),
+  'transport.maxHeaderBytes': setting(integer(1), 16_384, "Size of a reply's head at most, in bytes."),
   'transport.host': setting(
     host,
     'endpoint',
