@@ -1,38 +1,11 @@
-/**
- * Catches a door that is no dispatcher like undici's own: what it refuses and how it says so, closing, interceptors on top,
- * mocks behind it, and undici's functions on itself.
- */
-import type { RequestListener } from 'node:http';
-import { afterEach, describe, expect, it } from 'vitest';
-import { Recorder, undici, type World, type WorldOptions, world } from '../../test/door.js';
-import { bodyOf, httpServer, rawServer, rejection, type TestServer, until } from '../../test/servers.js';
+import { describe, expect, it } from 'vitest';
+import { Recorder, undici } from '../../test/door.js';
+import { doorSite } from '../../test/door-site.js';
+import { bodyOf, rejection, until } from '../../test/servers.js';
 import type { Dispatcher } from '../undici.js';
 import { explanationOf } from './index.js';
 
-const worlds: World[] = [];
-const servers: TestServer[] = [];
-
-afterEach(async () => {
-  for (const each of worlds.splice(0)) {
-    await until(() => each.busy === 0);
-    await each.close();
-  }
-  for (const server of servers.splice(0)) await server.close();
-});
-
-function over(list: readonly Pick<TestServer, 'endpoint'>[], options?: WorldOptions): World {
-  const made = world(
-    list.map(({ endpoint }) => endpoint),
-    options,
-  );
-  worlds.push(made);
-  return made;
-}
-async function http(listener: RequestListener): Promise<TestServer> {
-  const server = await httpServer(listener);
-  servers.push(server);
-  return server;
-}
+const { over, http, raw } = doorSite();
 
 const get = { origin: 'http://svc', path: '/', method: 'GET' } as const;
 
@@ -103,8 +76,7 @@ describe('closing', () => {
   });
 
   it.each([undefined, new Error('enough')])('by force fails what is under way with %s', async (reason) => {
-    const server = await rawServer(() => {});
-    servers.push(server);
+    const server = await raw(() => {});
     const { door, sent } = over([server]);
     const failed = rejection(undici.request('http://svc', { dispatcher: door }));
     await until(() => sent.length === 1);

@@ -6,35 +6,13 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { RequestListener } from 'node:http';
 import { createReply, type Middleware } from '@fairlead/core';
-import { afterEach, describe, expect, it } from 'vitest';
-import { Recorder, undici, type World, type WorldOptions, world } from '../../test/door.js';
-import { bodyOf, httpServer, nextTurn, rawServer, rejection, type TestServer, until } from '../../test/servers.js';
+import { describe, expect, it } from 'vitest';
+import { Recorder, undici } from '../../test/door.js';
+import { doorSite } from '../../test/door-site.js';
+import { bodyOf, nextTurn, rejection, type TestServer, until } from '../../test/servers.js';
 import type { Dispatcher } from '../undici.js';
 
-const worlds: World[] = [];
-const servers: TestServer[] = [];
-
-afterEach(async () => {
-  for (const each of worlds.splice(0)) {
-    await until(() => each.busy === 0);
-    await each.close();
-  }
-  for (const server of servers.splice(0)) await server.close();
-});
-
-function over(list: readonly Pick<TestServer, 'endpoint'>[], options?: WorldOptions): World {
-  const made = world(
-    list.map(({ endpoint }) => endpoint),
-    options,
-  );
-  worlds.push(made);
-  return made;
-}
-async function http(listener: RequestListener): Promise<TestServer> {
-  const server = await httpServer(listener);
-  servers.push(server);
-  return server;
-}
+const { over, http, raw } = doorSite();
 
 const get = { origin: 'http://svc', path: '/', method: 'GET' } as const;
 
@@ -134,18 +112,17 @@ describe('a handler that throws', () => {
 
 describe('what passes through', () => {
   it('trailers, reason phrase, repeated headers, raw headers', async () => {
-    const server = await rawServer((socket) => {
+    const server = await raw((socket) => {
       socket.write('HTTP/1.1 200 Fine\r\nX-Two: 1\r\nX-Two: 2\r\ntransfer-encoding: chunked\r\n\r\n');
       socket.write('2\r\nhi\r\n0\r\nx-sum: 7\r\n\r\n');
     });
-    servers.push(server);
     const { door } = over([server]);
     const handler = new Recorder();
     door.dispatch(get, handler);
-    const raw = (): string[] => (handler.controller.rawHeaders as Buffer[]).map(String);
+    const pairs = (): string[] => (handler.controller.rawHeaders as Buffer[]).map(String);
     await until(() => handler.over);
     expect(handler.told).toEqual(['200 Fine {"x-two":["1","2"],"transfer-encoding":"chunked"}', 'end {"x-sum":"7"}']);
-    expect(raw().slice(0, 4)).toEqual(['X-Two', '1', 'X-Two', '2']);
+    expect(pairs().slice(0, 4)).toEqual(['X-Two', '1', 'X-Two', '2']);
     expect((handler.controller.rawTrailers as Buffer[]).map(String)).toEqual(['x-sum', '7']);
     const { headers, trailers, body } = await undici.request('http://svc', {
       dispatcher: door,
@@ -217,8 +194,7 @@ describe('what passes through', () => {
   });
 
   it('a stand-in for a call whose time was up', async () => {
-    const server = await rawServer(() => {});
-    servers.push(server);
+    const server = await raw(() => {});
     const standIn: Middleware = async (call, next) => {
       call.scope.expireAt(call.at + 20, 'call', 20);
       return next(call).catch(() => createReply({ body: 'stand-in' }));
@@ -261,8 +237,7 @@ describe('what passes through', () => {
   });
 
   it("undici's own timeouts, where they are asked for", async () => {
-    const server = await rawServer(() => {});
-    servers.push(server);
+    const server = await raw(() => {});
     const { door, sent } = over([server], { attempts: 1 });
     const error = await rejection(undici.request('http://svc', { dispatcher: door, headersTimeout: 1 }));
     expect([error.code, sent.length]).toEqual(['UND_ERR_HEADERS_TIMEOUT', 1]);

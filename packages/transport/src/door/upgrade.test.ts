@@ -7,36 +7,13 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { later, type Middleware, Scope, sleep, systemClock } from '@fairlead/core';
-import { afterEach, describe, expect, it } from 'vitest';
-import { undici, type World, type WorldOptions, world } from '../../test/door.js';
-import { closedPort, httpServer, nextTurn, rawServer, rejection, type TestServer, until } from '../../test/servers.js';
+import { describe, expect, it } from 'vitest';
+import { undici } from '../../test/door.js';
+import { doorSite } from '../../test/door-site.js';
+import { closedPort, nextTurn, rejection, until } from '../../test/servers.js';
 import { installDoor } from './index.js';
 
-const worlds: World[] = [];
-const servers: TestServer[] = [];
-
-afterEach(async () => {
-  for (const each of worlds.splice(0)) {
-    await until(() => each.busy === 0);
-    await each.close();
-  }
-  for (const server of servers.splice(0)) await server.close();
-});
-
-function over(list: readonly Pick<TestServer, 'endpoint'>[], options?: WorldOptions): World {
-  const made = world(
-    list.map(({ endpoint }) => endpoint),
-    options,
-  );
-  worlds.push(made);
-  return made;
-}
-
-async function raw(onRequest: (socket: Socket, head: string, n: number) => void): Promise<TestServer> {
-  const server = await rawServer(onRequest);
-  servers.push(server);
-  return server;
-}
+const { over, http, raw } = doorSite();
 
 /** Accepts a WebSocket and sends one message. */
 function webSocket(socket: Socket, head: string): void {
@@ -152,12 +129,11 @@ describe('WebSocket', () => {
 
 describe('EventSource', () => {
   it('goes through the door and is not cut by the deadline of the call', async () => {
-    const server = await httpServer((_, response) => {
+    const server = await http((_, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       response.write('data: one\n\n');
       later(systemClock, 60, () => response.write('data: two\n\n'));
     });
-    servers.push(server);
     const made = over([server], { layers: [soon] });
     const source = new undici.EventSource('http://svc/', { node: { dispatcher: made.door } } as never);
     const messages: string[] = [];
