@@ -116,7 +116,7 @@ describe('a call whose time is up', () => {
       return next(call);
     };
     for (const layers of [{ call: [deaf] }, { attempt: [deaf] }]) {
-      const client = world.service([site.origin], { timeoutMs: 50, layers });
+      const client = world.service([site.origin], { timeoutMs: 50, attemptTimeoutMs: false, layers });
       const got = await get(client.fetch);
       expect(failure(got).cause).toMatchObject({ code: 'ERR_TIMEOUT', of: 'call' });
       expect(got.ms).toBeLessThan(50 + LATE_MS);
