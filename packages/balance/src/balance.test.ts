@@ -22,8 +22,8 @@ import { describe, expect, it } from 'vitest';
 import { balance } from './balance.js';
 import { Cluster } from './cluster.js';
 import type { HealthOptions } from './endpoint-health.js';
-import { fixed } from './fixed.js';
 import type { Node } from './node.js';
+import { fixed } from './resolvers/fixed.js';
 import { roundRobin } from './round-robin.js';
 
 const origins = (count: number): string[] => Array.from({ length: count }, (_, i) => `http://10.0.0.${i + 1}:8080`);

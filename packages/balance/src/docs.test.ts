@@ -1,10 +1,10 @@
 // Catches: a default, or an option, that the documentation does not tell as it is.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { dnsDefaults } from './dns.js';
 import { healthDefaults } from './endpoint-health.js';
 import { latencyDefaults } from './node.js';
 import { p2cDefaults } from './p2c.js';
+import { dnsDefaults } from './resolvers/dns/dns.js';
 
 /** The option tables of a page: name to default, as written. */
 function tablesOf(page: string): Record<string, string>[] {

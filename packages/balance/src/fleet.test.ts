@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { balance } from './balance.js';
 import { Cluster } from './cluster.js';
 import type { HealthOptions } from './endpoint-health.js';
-import { fixed } from './fixed.js';
 import { p2c } from './p2c.js';
+import { fixed } from './resolvers/fixed.js';
 
 interface FleetOptions {
   readonly count: number;

@@ -1,6 +1,6 @@
 /** @module Where the endpoints of a service come from, written as text. */
 import { ConfigError, type ConfigProblem, closest, type Resolver } from '@fairlead/core';
-import { dns } from './dns.js';
+import { dns } from './dns/dns.js';
 import { fixed, withoutCredentials } from './fixed.js';
 
 /** Makes a resolver from a source such as `kubernetes://payments.prod:http`. @throws ConfigError if it is malformed */
