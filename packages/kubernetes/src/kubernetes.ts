@@ -1,7 +1,7 @@
 /** @module The endpoints of a Kubernetes Service, from its EndpointSlices. */
 import { type Checks, ConfigError, check, checks, type Handler, type Resolver, resolveOptions } from '@fairlead/core';
-import { type Access, inCluster } from './access.js';
-import { ListWatch, type ListWatchOptions } from './list-watch.js';
+import { type Access, inCluster } from './access/access.js';
+import { ListWatch, type ListWatchOptions } from './list-watch/list-watch.js';
 import { type KubernetesTarget, labelCheck, portCheck } from './target.js';
 
 /** What {@link kubernetes} can be told. */

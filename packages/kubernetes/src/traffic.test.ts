@@ -72,7 +72,7 @@ function send(call: Call): Promise<Reply> {
       const listeners: EndListener[] = [];
       const over = (error: unknown): void => {
         call.scope.unwatch(watcher);
-        for (const listener of listeners.splice(0)) listener(error);
+        for (const listener of listeners.splice(0)) tellEnd(listener, error);
       };
       const body: ReplyBody = {
         attach(sink) {

@@ -3,7 +3,7 @@
  * of range; a wrong port, scheme or address; an object that is no slice and is taken for one.
  */
 import { describe, expect, it } from 'vitest';
-import { UnreadableError } from './request.js';
+import { UnreadableError } from '../list-watch/request.js';
 import { readSlice, type SliceObject } from './slice.js';
 
 const http = { name: 'http', port: 8080, protocol: 'TCP' };

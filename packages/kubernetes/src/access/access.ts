@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { ConfigError, type ConfigProblem, createEndpoint, type Endpoint } from '@fairlead/core';
-import { isPortNumber } from './target.js';
+import { isPortNumber } from '../target.js';
 
 /** The way to one API server. Any object of this shape will do, for `kubectl proxy` for instance. */
 export interface Access {

@@ -1,8 +1,8 @@
 /** @module WATCH: what changes from a version on, as long as the stream lasts. */
 import type { BodySink, Reply, ReplyBody } from '@fairlead/core';
+import type { SliceObject } from '../slices/slice.js';
 import { LineSplitter } from './ndjson.js';
 import { type ApiServer, ApiServerError, ask, UnreadableError } from './request.js';
-import type { SliceObject } from './slice.js';
 
 /** Who is told what a watch brings. */
 export interface WatchListener {

@@ -4,10 +4,10 @@
  * source; only an answer of the API server ever takes an endpoint away.
  */
 import { type ResolverUpdate, type ScopeWatcher, Timer } from '@fairlead/core';
+import { merge, otherPorts } from '../slices/merge.js';
+import { readSlice, type Slice, type SliceObject } from '../slices/slice.js';
 import { type ListOptions, list } from './list.js';
-import { merge, otherPorts } from './merge.js';
 import { type ApiServer, ApiServerError, UnreadableError } from './request.js';
-import { readSlice, type Slice, type SliceObject } from './slice.js';
 import { type WatchListener, watch } from './watch.js';
 
 /** How a {@link ListWatch} goes about it. */

@@ -17,7 +17,7 @@ import {
   VirtualClock,
 } from '@fairlead/testing';
 import { describe, expect, it } from 'vitest';
-import { type Access, type KubernetesOptions, kubernetes } from './index.js';
+import { type Access, type KubernetesOptions, kubernetes } from '../index.js';
 
 const endpoints = (...hosts: number[]): object[] => hosts.map((host) => ({ addresses: [`10.0.0.${host}`] }));
 

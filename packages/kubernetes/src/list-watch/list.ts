@@ -1,7 +1,7 @@
 /** @module LIST: everything there is, page by page. */
 import { type Reply, readText } from '@fairlead/core';
+import type { SliceObject } from '../slices/slice.js';
 import { type ApiServer, ask, UnreadableError } from './request.js';
-import type { SliceObject } from './slice.js';
 
 interface ListObject {
   readonly metadata?: { readonly resourceVersion?: unknown; readonly continue?: unknown } | null;

@@ -1,8 +1,8 @@
 /** @module One EndpointSlice, as far as it matters here: whom it offers at the wanted port, and how willing they are. */
 import { isIP } from 'node:net';
 import { createEndpoint, type Endpoint } from '@fairlead/core';
-import { UnreadableError } from './request.js';
-import { isPortNumber } from './target.js';
+import { UnreadableError } from '../list-watch/request.js';
+import { isPortNumber } from '../target.js';
 
 /** Lists are null when they are empty, and nothing can be relied upon to be there. */
 type Maybe<T> = T | null | undefined;

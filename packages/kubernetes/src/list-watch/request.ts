@@ -9,7 +9,7 @@ import {
   replyHeader,
   type Scope,
 } from '@fairlead/core';
-import type { Access } from './access.js';
+import type { Access } from '../access/access.js';
 
 /** The API server did not do what it was asked for. */
 export class ApiServerError extends Error {
