@@ -82,7 +82,7 @@ function send(node: Node, call: Call, now: number, next: Handler): Promise<Reply
   call.tried.add(endpoint);
   const ticket = node.enter(now);
   try {
-    return next(call.with({ endpoint })).then(
+    return next(call.withEndpoint(endpoint)).then(
       (reply) => {
         answered(node, call, ticket, reply);
         return reply;

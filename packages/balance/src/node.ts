@@ -4,7 +4,6 @@ import {
   type Checks,
   type Clock,
   checks,
-  type EndListener,
   type Endpoint,
   errorCode,
   judge,
@@ -58,7 +57,7 @@ export class Node implements PickerNode {
   readonly latency: PeakEwma;
   readonly health: EndpointHealth;
   /** Told when a request is over; bound once, since every request needs it. */
-  readonly ended: EndListener = (error) => {
+  readonly ended = (error: unknown): void => {
     if (error === null) this.health.completed();
     else if (errorCode(error) === 'ERR_TRANSPORT' && !this.leaving)
       this.health.brokeOff(this.#host.runtime.clock.now());

@@ -2,7 +2,7 @@
 import { VirtualClock } from '@fairlead/testing';
 import { describe, expect, it } from 'vitest';
 import { Call, type CallChanges, createCall, isIdempotentMethod, Tried } from './call.js';
-import { createEndpoint } from './endpoint.js';
+import { createEndpoint, type Endpoint } from './endpoint.js';
 import { Scope } from './scope.js';
 
 const clock = new VirtualClock({ startMs: 7 });
@@ -71,6 +71,14 @@ describe('Call.with', () => {
       expect({ ...copy }).toEqual({ ...before, [name]: value });
       expect(copy[name as keyof Call]).toBe(value);
     }
+  });
+
+  it('has a short form for each field that an attempt changes', () => {
+    const { endpoint: place, scope, headers, trace } = changes;
+    expect({ ...call.withEndpoint(place as Endpoint) }).toEqual({ ...call.with({ endpoint: place }) });
+    expect({ ...call.withScope(scope) }).toEqual({ ...call.with({ scope }) });
+    expect({ ...call.withHeaders(headers) }).toEqual({ ...call.with({ headers }) });
+    expect({ ...call.withTrace(trace) }).toEqual({ ...call.with({ trace }) });
   });
 
   it('keeps what is undefined, and takes null, false, 0 and the empty string for what they are', () => {

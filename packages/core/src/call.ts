@@ -83,6 +83,46 @@ export class Call {
     readonly attributes: CallAttributes,
   ) {}
 
+  /** A copy for the place that a balancer chose: {@link with}, for the path of every attempt. */
+  withEndpoint(endpoint: Endpoint): Call {
+    return this.#copy(this.headers, this.scope, endpoint, this.trace);
+  }
+
+  /** A copy that may go on for as long as `scope`: {@link with}, for the path of every attempt. */
+  withScope(scope: Scope): Call {
+    return this.#copy(this.headers, scope, this.endpoint, this.trace);
+  }
+
+  /** A copy that sends other headers: {@link with}, for the path of every attempt. */
+  withHeaders(headers: HeaderPairs): Call {
+    return this.#copy(headers, this.scope, this.endpoint, this.trace);
+  }
+
+  /** A copy in another place of a trace: {@link with}, for the path of every call. */
+  withTrace(trace: unknown): Call {
+    return this.#copy(this.headers, this.scope, this.endpoint, trace);
+  }
+
+  #copy(headers: HeaderPairs, scope: Scope, endpoint: Endpoint | null, trace: unknown): Call {
+    const { service, method, path, body, runtime, idempotent, attempt, at, tried, attributes } = this;
+    return new Call(
+      service,
+      method,
+      path,
+      headers,
+      body,
+      scope,
+      runtime,
+      idempotent,
+      attempt,
+      endpoint,
+      at,
+      tried,
+      trace,
+      attributes,
+    );
+  }
+
   /** A copy with some fields changed. */
   with(changes: CallChanges): Call {
     return new Call(

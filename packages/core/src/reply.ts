@@ -35,8 +35,20 @@ export interface ReplyBody {
   cancel(reason?: unknown): void;
 }
 
+/** Told once when a request is over. An object that is there anyway can be told without a function of its own. */
+export interface EndWatcher {
+  /** @param error null if the body came to its end, else why it did not */
+  onOver(error: unknown): void;
+}
+
 /** Told once when a request is over: with null if its body came to its end, else with why it did not. */
-export type EndListener = (error: unknown) => void;
+export type EndListener = ((error: unknown) => void) | EndWatcher;
+
+/** For whoever makes replies: tells `listener` how the request ended. */
+export function tellEnd(listener: EndListener, error: unknown): void {
+  if (typeof listener === 'function') listener(error);
+  else listener.onOver(error);
+}
 
 /** The answer. HTTP statuses are replies, never errors. */
 export interface Reply {
@@ -93,7 +105,7 @@ class MemoryReply implements Reply, ReplyBody {
     return this;
   }
   onEnd(listener: EndListener): void {
-    listener(null);
+    tellEnd(listener, null);
   }
   attach(sink: BodySink): void {
     if (this.#sink !== null) throw new TypeError('the body of a reply flows once, to one sink');

@@ -6,6 +6,7 @@ import { VirtualClock } from '@fairlead/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CanceledError } from './errors.js';
+import { createReply } from './reply.js';
 import { Scope, type ScopeWatcher } from './scope.js';
 
 const clock = new VirtualClock();
@@ -165,6 +166,13 @@ describe('close', () => {
     scope.expireAt(clock.now() + 10, 'call', 10);
     below.close();
     expect([scope.busy, clock.pending]).toEqual([false, 0]);
+  });
+
+  it('is what a reply does to the scope that waits for its end', () => {
+    const parent = new Scope(new VirtualClock());
+    const scope = parent.child();
+    createReply().onEnd(scope);
+    expect([parent.busy, scope.canceled]).toEqual([false, false]);
   });
 
   it('takes a child off in constant time, wherever it stands', () => {

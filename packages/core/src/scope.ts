@@ -4,6 +4,7 @@
  */
 import type { Clock } from './clock.js';
 import { CanceledError, TimeoutError, type TimeoutOf } from './errors.js';
+import type { EndWatcher } from './reply.js';
 import { Timer } from './timer.js';
 
 /** Something that wants to know when a scope is canceled. */
@@ -13,7 +14,7 @@ export interface ScopeWatcher {
 }
 
 /** How long a piece of work may go on, and who is told when it may not. */
-export class Scope extends Timer implements ScopeWatcher {
+export class Scope extends Timer implements ScopeWatcher, EndWatcher {
   readonly clock: Clock;
   readonly parent: Scope | null;
   /** Monotonic ms at which this scope or one above it expires; `Infinity` if none does. */
@@ -195,6 +196,11 @@ export class Scope extends Timer implements ScopeWatcher {
   /** Whether anything hangs on this scope: a child, a watcher, a timeout. Leak checks ask for it. */
   get busy(): boolean {
     return this.#firstChild !== null || this.#watcher !== null || (this.#more?.size ?? 0) > 0 || this.armed;
+  }
+
+  /** The request that this scope was made for is over, for `reply.onEnd(scope)`. */
+  onOver(_error: unknown): void {
+    this.close();
   }
 
   /** The work is over: lets go of timer, parent, children, watchers and signal. Nothing is canceled. */

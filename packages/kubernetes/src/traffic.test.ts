@@ -18,6 +18,7 @@ import {
   Scope,
   systemClock,
   TransportError,
+  tellEnd,
 } from '@fairlead/core';
 import { countResources } from '@fairlead/testing';
 import { afterEach, describe, expect, it } from 'vitest';

@@ -26,10 +26,10 @@ export function attemptTimeout(options?: Partial<AttemptTimeoutOptions>): Middle
   return named('attemptTimeout', (call, next) => {
     const scope = call.scope.child();
     scope.expireAt(call.at + ms, 'attempt', ms, call.service);
-    return next(call.with({ scope })).then(
+    return next(call.withScope(scope)).then(
       (reply): Reply => {
         scope.dropTimeout();
-        reply.onEnd(() => scope.close());
+        reply.onEnd(scope);
         return reply;
       },
       (error: unknown): never => {

@@ -12,6 +12,7 @@ import {
   type ReplyBody,
   type ReplyHeaders,
   Scope,
+  tellEnd,
 } from '@fairlead/core';
 import { aloneInPipeline, enterPipeline, leavePipeline } from './pipeline.js';
 
@@ -34,6 +35,23 @@ const current: unique symbol = Symbol.for('fairlead.exchange.v1') as never;
 type Marked = IncomingMessage & { [current]?: Exchange };
 
 /**
+ * A request behind a guard, in any of the forms that frameworks hand it on: Node's, the WHATWG `Request` under hono, or an
+ * object that has one of those as its `raw` (fastify's request, hono's `c.req`).
+ */
+export type GuardedRequest = IncomingMessage | Request | { readonly raw: unknown };
+
+/** Makes what is known of `request` known of `other`, too, which is the same request in another form. */
+export function markGuarded(other: object, request: IncomingMessage): void {
+  (other as Marked)[current] = (request as Marked)[current] as Exchange;
+}
+
+/** The innermost exchange of `request`. */
+export function exchangeBehind(request: GuardedRequest): Exchange | undefined {
+  const { [current]: own, raw } = request as { [current]?: Exchange; raw?: { [current]?: Exchange } };
+  return own ?? raw?.[current];
+}
+
+/**
  * The bytes of the answer go from the handler to the socket and never pass through the layers: a sink that is attached
  * sees nothing, and cancelling does not stop the handler (cancel the scope for that).
  */
@@ -53,6 +71,8 @@ export class Exchange extends Scope implements Reply {
   /** The exchange of a guard further out that let the same request pass. */
   readonly outer: Exchange | null;
   readonly #writeHead: ServerResponse['writeHead'];
+  /** The last argument of `writeHead`: frameworks keep headers to themselves until then. */
+  #given: unknown = null;
   #answer: Promise<Reply> | null = null;
   #resolve: ((reply: Reply) => void) | null = null;
   #reject: ((error: unknown) => void) | null = null;
@@ -85,9 +105,9 @@ export class Exchange extends Scope implements Reply {
     return this.response.statusCode;
   }
 
-  /** Headers set so far; without those that the handler gave to `writeHead` directly. */
+  /** Headers set so far, and those that the handler gave to `writeHead`. */
   get headers(): ReplyHeaders {
-    return this.response.getHeaders() as ReplyHeaders;
+    return withGiven(this.response.getHeaders() as ReplyHeaders, this.outermost.#given);
   }
 
   get body(): ReplyBody {
@@ -105,7 +125,7 @@ export class Exchange extends Scope implements Reply {
 
   /** Calls `listener` when the answer has been handed to the socket (null), or when the client went away (why). */
   onEnd(listener: EndListener): void {
-    if (this.#ended) listener(this.#endError);
+    if (this.#ended) tellEnd(listener, this.#endError);
     else if (this.#listener === null) this.#listener = listener;
     else (this.#more ??= []).push(listener);
   }
@@ -142,6 +162,7 @@ export class Exchange extends Scope implements Reply {
   /** Writes the head, and tells the layers of this guard and of those further out. */
   writeHead(args: unknown[]): ServerResponse {
     const first = this.outermost;
+    first.#given = args.at(-1);
     if (this.host.draining) first.#lastAnswer();
     const result = (first.#writeHead as (...args: unknown[]) => ServerResponse).apply(this.response, args);
     for (let each: Exchange | null = this; each !== null; each = each.outer) each.#headWritten();
@@ -181,8 +202,8 @@ export class Exchange extends Scope implements Reply {
     }
     this.close();
     if (this.outer === null) leavePipeline(this.request);
-    this.#listener?.(this.#endError);
-    if (this.#more !== null) for (const listener of this.#more) listener(this.#endError);
+    if (this.#listener !== null) tellEnd(this.#listener, this.#endError);
+    if (this.#more !== null) for (const listener of this.#more) tellEnd(listener, this.#endError);
   }
 }
 
@@ -197,6 +218,19 @@ function responseClosed(this: ServerResponse & { req: Marked }): void {
 
 function closeAll(request: Marked): void {
   for (let each = request[current] ?? null; each !== null; each = each.outer) each.end();
+}
+
+/** `set` and what `writeHead` was `given` besides: an object, or names and values in turn. Node may have merged them. */
+function withGiven(set: ReplyHeaders, given: unknown): ReplyHeaders {
+  if (typeof given !== 'object' || given === null) return set;
+  const all: Record<string, string | string[]> = { ...(set as Record<string, string | string[]>) };
+  if (!Array.isArray(given)) {
+    for (const [name, value] of Object.entries(given)) all[name.toLowerCase()] = value;
+    return all;
+  }
+  const flat: unknown[] = given.flat();
+  for (let i = 0; i + 1 < flat.length; i += 2) all[String(flat[i]).toLowerCase()] = flat[i + 1] as string;
+  return all;
 }
 
 /** The reason why `scope` is over, as a rejection; a deadline that has passed counts although no timer has fired yet. */
@@ -225,15 +259,15 @@ export function requestOf(call: Call): IncomingMessage {
 }
 
 /** The call that stands for `request`, as its handler got it; undefined outside of a handler behind a guard. */
-export function callOf(request: IncomingMessage): Call | undefined {
-  return (request as Marked)[current]?.call ?? undefined;
+export function callOf(request: GuardedRequest): Call | undefined {
+  return exchangeBehind(request)?.call ?? undefined;
 }
 
 /**
  * A signal that aborts when the client of `request` goes away or its deadline passes; undefined for a request that no
  * guard has seen. Made on first use, since it costs as much as all the rest of the guard.
  */
-export function signalOf(request: IncomingMessage): AbortSignal | undefined {
-  const exchange = (request as Marked)[current];
+export function signalOf(request: GuardedRequest): AbortSignal | undefined {
+  const exchange = exchangeBehind(request);
   return exchange === undefined ? undefined : (exchange.call?.scope ?? exchange).signal;
 }

@@ -1,7 +1,7 @@
 /** @module What the layers of one call know about its trace: the value of `call.trace`. */
 import { type Call, type Check, checks, headerOf } from '@fairlead/core';
 import { currentAmbient } from './ambient.js';
-import { idsOf } from './ids.js';
+import { type IdSource, idsOf } from './ids.js';
 import type { Otel, OtelContext, OtelSpan, OtelTraceState } from './otel.js';
 import { randomFlag, sampledFlag, type TraceContext, traceContextOf } from './trace-context.js';
 
@@ -54,7 +54,28 @@ export function newTrace(call: Call, kind: NewTraces): TraceContext | null {
   const ids = idsOf(call.runtime.clock);
   // The ids are random in all their bytes, which the second flag says.
   const flags = kind === 'sampled' ? randomFlag | sampledFlag : randomFlag;
-  return { traceId: ids.traceId(), parentId: ids.spanId(), flags, state: null };
+  return new FreshTrace(ids, flags);
+}
+
+/** A trace that begins here. Nearly nobody asks who its parent is: every attempt has an id of its own. */
+class FreshTrace implements TraceContext {
+  readonly traceId: string;
+  readonly state = null;
+  readonly #ids: IdSource;
+  #parentId: string | null = null;
+
+  constructor(
+    ids: IdSource,
+    readonly flags: number,
+  ) {
+    this.traceId = ids.traceId();
+    this.#ids = ids;
+  }
+
+  get parentId(): string {
+    this.#parentId ??= this.#ids.spanId();
+    return this.#parentId;
+  }
 }
 
 /** The trace of `call` where there are no spans: the one it names itself, else the ambient one, else as `kind` says. */

@@ -83,7 +83,7 @@ export function propagate(options?: Partial<PropagateOptions>): Middleware {
       leftMs = scope.deadlineAt - now;
       if (leftMs <= 0) return Promise.reject(expiryOf(scope, now));
     }
-    if (tracing === 'off') return next(call.with({ headers: headersFor(call, settings, leftMs, null, false, null) }));
+    if (tracing === 'off') return next(call.withHeaders(headersFor(call, settings, leftMs, null, false, null)));
     const trace = (call.trace as CallTrace | null) ?? plainTrace(call, newTraces);
     const instrumented = created.hasSubscribers;
     if (trace.span !== null) return spanned(call, next, settings, leftMs, trace, trace.span, instrumented);
@@ -91,7 +91,7 @@ export function propagate(options?: Partial<PropagateOptions>): Middleware {
     const context = inject ? trace.context : null;
     // Beside the header of an instrumentation only one that means something may stay.
     const replace = inject || traceContextOf(call.headers) === null;
-    return next(call.with({ headers: headersFor(call, settings, leftMs, context, replace, trace.baggage) }));
+    return next(call.withHeaders(headersFor(call, settings, leftMs, context, replace, trace.baggage)));
   });
 }
 
@@ -110,12 +110,12 @@ function spanned(
     // span, so it is not lost by being left out here. Baggage it knows only from OpenTelemetry's context.
     const baggage = api.propagation.getBaggage(parent.context) === undefined ? trace.baggage : null;
     const headers = headersFor(call, settings, leftMs, null, true, baggage);
-    return api.context.with(parent.context, next, undefined, call.with({ headers }));
+    return api.context.with(parent.context, next, undefined, call.withHeaders(headers));
   }
   const span = startAttemptSpan(parent, call, settings.urlQuery);
   const context = contextOf(parent, span.spanContext());
   const headers = headersFor(call, settings, leftMs, context, true, trace.baggage, context.parentId);
-  const outgoing = call.with({ headers });
+  const outgoing = call.withHeaders(headers);
   if (!instrumented) return endWith(span, next(outgoing));
   return endWith(span, api.context.with(parent.context.setValue(suppressed, true), next, undefined, outgoing));
 }

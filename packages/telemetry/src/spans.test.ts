@@ -16,6 +16,7 @@ import {
   type Middleware,
   type Reply,
   TransportError,
+  tellEnd,
 } from '@fairlead/core';
 import { VirtualClock } from '@fairlead/testing';
 import * as api from '@opentelemetry/api';
@@ -229,7 +230,7 @@ describe('spans', () => {
     const reply = Object.create(createReply(), { onEnd: { value: (fn: EndListener) => listeners.push(fn) } }) as Reply;
     await send({ replies: [reply] });
     expect(exporter.getFinishedSpans()).toHaveLength(0);
-    for (const listener of listeners) listener(why);
+    for (const listener of listeners) tellEnd(listener, why);
     expect(exporter.getFinishedSpans().map((s) => s.attributes['error.type'])).toEqual([type, type]);
   });
 

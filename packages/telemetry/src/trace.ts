@@ -44,8 +44,8 @@ export function trace(options?: Partial<TraceOptions>): Middleware {
   return named('trace', (call, next) => {
     const otel = source.active();
     const spanned = otel === null ? null : startCallSpan(otel, call);
-    if (otel === null || spanned === null) return next(call.with({ trace: plainTrace(call, newTraces) }));
+    if (otel === null || spanned === null) return next(call.withTrace(plainTrace(call, newTraces)));
     const { context, span } = spanned.span;
-    return endWith(span, otel.api.context.with(context, next, undefined, call.with({ trace: spanned })));
+    return endWith(span, otel.api.context.with(context, next, undefined, call.withTrace(spanned)));
   });
 }

@@ -12,6 +12,7 @@ import {
   type Scope,
   type ScopeWatcher,
   Timer,
+  tellEnd,
 } from '@fairlead/core';
 import { type ReplyStep, transportError } from './steps.js';
 
@@ -57,7 +58,7 @@ export class ScriptedReply extends Timer implements Reply, ReplyBody, ScopeWatch
   }
 
   onEnd(listener: EndListener): void {
-    if (this.#over) listener(this.#error);
+    if (this.#over) tellEnd(listener, this.#error);
     else this.#listeners.push(listener);
   }
 
@@ -123,6 +124,6 @@ export class ScriptedReply extends Timer implements Reply, ReplyBody, ScopeWatch
     this.#scope.unwatch(this);
     if (error === null) this.#sink?.onEnd({});
     else this.#sink?.onError(error);
-    for (const listener of this.#listeners.splice(0)) listener(error);
+    for (const listener of this.#listeners.splice(0)) tellEnd(listener, error);
   }
 }

@@ -3,7 +3,7 @@
  * takes it is held, and the connection is asked to pause beyond {@link heldBytes}. It is the lower half of `Attempt`,
  * a class of its own only so that each can be read alone.
  */
-import { type BodySink, type EndListener, type ReplyBody, type ReplyHeaders, Timer } from '@fairlead/core';
+import { type BodySink, type EndListener, type ReplyBody, type ReplyHeaders, Timer, tellEnd } from '@fairlead/core';
 
 /** Bytes held for a reader that has not come yet, and the longest rest of a body that is read only to be dropped. */
 export const heldBytes = 65_536;
@@ -62,7 +62,7 @@ export abstract class BodyFlow extends Timer implements ReplyBody {
   }
 
   onEnd(listener: EndListener): void {
-    if (this.#state !== flowing) listener(this.#error);
+    if (this.#state !== flowing) tellEnd(listener, this.#error);
     else if (this.#listener === null) this.#listener = listener;
     else if (this.#listeners === null) this.#listeners = [listener];
     else this.#listeners.push(listener);
@@ -96,8 +96,8 @@ export abstract class BodyFlow extends Timer implements ReplyBody {
       const rest = this.#listeners;
       this.#listener = null;
       this.#listeners = null;
-      first(error);
-      if (rest !== null) for (const each of rest) each(error);
+      tellEnd(first, error);
+      if (rest !== null) for (const each of rest) tellEnd(each, error);
     }
     if (this.#sink === null) return;
     // A failure does not wait for a paused sink, unless there is something to be delivered before it.

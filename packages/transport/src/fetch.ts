@@ -15,7 +15,13 @@ import {
 } from '@fairlead/core';
 import { destinationOf } from './destination.js';
 import { fetchError } from './fetch-error.js';
-import { encodeRequest, type FetchInit, type FetchRequest, fetchCallOptions } from './fetch-init.js';
+import {
+  encodeRequest,
+  type FetchCallOptions,
+  type FetchInit,
+  type FetchRequest,
+  fetchCallOptions,
+} from './fetch-init.js';
 import { ends, openPromise } from './open-promise.js';
 import { type Draft, isRedirect, locationOf, maxRedirects, redirectedDraft } from './redirect.js';
 import { LeanResponse, type ResponseContext } from './response.js';
@@ -110,6 +116,14 @@ function refusal(message: string, problem: ConfigProblem): TypeError {
   return new TypeError(message, { cause: new ConfigError([problem], 'fetch') });
 }
 
+function asked(options: FetchCallOptions): Partial<CallInit> {
+  const { idempotent, attributes } = options;
+  return {
+    ...(idempotent === undefined ? {} : { idempotent }),
+    attributes: { ...attributes, [fetchCallOptions]: options },
+  };
+}
+
 /** The origin by which an endpoint knows itself. */
 function ownName(endpoint: Endpoint): string {
   return new URL(destinationOf(endpoint, undefined).url).origin;
@@ -179,17 +193,8 @@ class FetchRun extends Scope implements ResponseContext {
     const { service, handler, runtime } = this.#route;
     const { method, headers, body } = this.#draft;
     const { options } = this.#wanted;
-    const call = createCall({
-      service,
-      runtime,
-      method,
-      path: target.path,
-      headers,
-      body,
-      scope: this,
-      idempotent: options?.idempotent,
-      attributes: options === undefined ? undefined : { ...options.attributes, [fetchCallOptions]: options },
-    } as CallInit);
+    const init: CallInit = { service, runtime, method, path: target.path, headers, body, scope: this };
+    const call = createCall(options === undefined ? init : { ...init, ...asked(options) });
     handler(call).then(
       (reply) => this.#replied(reply),
       (error: unknown) => this.#fail(error),
@@ -215,7 +220,7 @@ class FetchRun extends Scope implements ResponseContext {
 
   #hand(reply: Reply): void {
     const response = new LeanResponse(reply, this.#draft.method, this);
-    reply.onEnd(() => this.close());
+    reply.onEnd(this);
     this.#settled = true;
     this.#resolve(response as unknown as Response);
   }
