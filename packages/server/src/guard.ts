@@ -20,10 +20,12 @@ import {
   Tried,
 } from '@fairlead/core';
 import type { Drain } from './drain.js';
-import { Exchange, type ExchangeHost, exchangeOf, expiry, type Next } from './exchange.js';
+import { Exchange, type ExchangeHost, exchangeBehind, exchangeOf, expiry, type Next } from './exchange.js';
 import { type ExpressMiddleware, guardExpress } from './express.js';
+import { type FastifyPlugin, guardFastify } from './fastify.js';
 import { headerPairs } from './header-pairs.js';
 import type { Health } from './health.js';
+import { guardHono, type HonoMiddleware, type HonoOptions } from './hono.js';
 import { readTimeoutMs } from './inbound-deadline.js';
 import { guardNode, type NodeListener } from './node.js';
 import { type LimitRefusal, refusalKind, refusalStatus, refuse } from './refusal.js';
@@ -91,6 +93,10 @@ export interface Guard extends Serving {
   node(listener: NodeListener): NodeListener;
   /** A middleware for express or connect. It has to be the first one. */
   express(): ExpressMiddleware;
+  /** A plugin for fastify 5. It guards the instance that it is registered with, and all inside that one. */
+  fastify(): FastifyPlugin;
+  /** A middleware for hono 4. It has to be the first one. */
+  hono(options?: HonoOptions): HonoMiddleware;
 }
 
 class InboundEngine implements Guard, ExchangeHost {
@@ -114,6 +120,14 @@ class InboundEngine implements Guard, ExchangeHost {
 
   express(): ExpressMiddleware {
     return guardExpress(this);
+  }
+
+  fastify(): FastifyPlugin {
+    return guardFastify(this);
+  }
+
+  hono(options?: HonoOptions): HonoMiddleware {
+    return guardHono(this, options);
   }
 
   get draining(): boolean {
@@ -157,6 +171,12 @@ class InboundEngine implements Guard, ExchangeHost {
 
   run(call: Call, next: Next): unknown {
     return this.#options.run(call, next);
+  }
+
+  enter(request: IncomingMessage, work: () => void): void {
+    const call = exchangeBehind(request)?.call ?? null;
+    if (call === null) work();
+    else this.#options.run(call, work);
   }
 
   handlerFailed(exchange: Exchange, error: unknown): void {

@@ -9,26 +9,52 @@ import {
 } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { CanceledError, EndListener, Middleware, Reply } from '@fairlead/core';
+import { getRequestListener } from '@hono/node-server';
 import express from 'express';
+import fastify from 'fastify';
+import { Hono } from 'hono';
 import type { Guard } from '../src/index.js';
 
-export type AdapterName = 'node' | 'express';
-export const adapters: readonly AdapterName[] = ['node', 'express'];
+export type AdapterName = 'node' | 'express' | 'fastify' | 'hono';
+export const adapters: readonly AdapterName[] = ['node', 'express', 'fastify', 'hono'];
 
-/** Works under both adapters. */
+/** Works under all adapters: each of them lets a handler have Node's own request and response. */
 export type TestHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
 
 const running = new Set<Server>();
 
 /** Puts `guard` in front of `handler`; returns the listener. */
-export function adapt(adapter: AdapterName, guard: Guard, handler: TestHandler): TestHandler {
-  if (adapter === 'node') return guard.node(handler);
-  const app = express();
-  // Keeps express from printing the errors of the tests.
-  app.set('env', 'test');
-  app.use(guard.express());
-  app.use((req, res) => handler(req, res));
-  return app;
+export async function adapt(adapter: AdapterName, guard: Guard, handler: TestHandler): Promise<TestHandler> {
+  switch (adapter) {
+    case 'node':
+      return guard.node(handler);
+    case 'express': {
+      const app = express();
+      // Keeps express from printing the errors of the tests.
+      app.set('env', 'test');
+      app.use(guard.express());
+      app.use((req, res) => handler(req, res));
+      return app;
+    }
+    case 'fastify': {
+      const app = fastify();
+      await app.register(guard.fastify());
+      app.removeAllContentTypeParsers();
+      app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+      app.all('*', (request, reply) => handler(request.raw, reply.raw));
+      await app.ready();
+      return app.routing;
+    }
+    case 'hono': {
+      const app = new Hono<{ Bindings: { incoming: IncomingMessage; outgoing: ServerResponse } }>();
+      app.use(guard.hono());
+      app.all('*', async (c) => {
+        await handler(c.env.incoming, c.env.outgoing);
+        return new Response(null, { headers: { 'x-hono-already-sent': 'true' } });
+      });
+      return getRequestListener(app.fetch, { overrideGlobalObjects: false });
+    }
+  }
 }
 
 export async function listen(server: Server): Promise<number> {
@@ -43,7 +69,7 @@ export async function start(
   guard: Guard,
   handler: TestHandler,
 ): Promise<{ server: Server; port: number }> {
-  const server = createServer(adapt(adapter, guard, handler));
+  const server = createServer(await adapt(adapter, guard, handler));
   return { server, port: await listen(server) };
 }
 
