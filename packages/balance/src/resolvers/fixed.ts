@@ -27,8 +27,8 @@ export function fixed(list: readonly (string | Endpoint)[]): Resolver {
   Object.freeze(endpoints);
   return {
     name: endpoints.map((endpoint) => endpoint.origin).join(','),
-    watch(tell) {
-      tell({ endpoints });
+    watch(tell, scope) {
+      if (!scope.canceled) tell({ endpoints });
     },
   };
 }

@@ -88,7 +88,12 @@ export function dns(options: Partial<DnsOptions> & { readonly host: string }): R
   const literal = bare(host);
   if (type === 'a' && (isIP(literal) !== 0 || literal === 'localhost' || literal.endsWith('.localhost'))) {
     const endpoints = Object.freeze([createEndpoint(originOf(protocol, literal, port))]);
-    return { name, watch: (tell) => tell({ endpoints }) };
+    return {
+      name,
+      watch(tell, scope) {
+        if (!scope.canceled) tell({ endpoints });
+      },
+    };
   }
   return {
     name,
