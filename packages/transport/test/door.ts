@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import {
   type Call,
+  type Clock,
   canSend,
   compose,
   discard,
@@ -41,17 +42,27 @@ export interface WorldOptions extends Partial<Omit<DoorOptions, 'route'>> {
   readonly layers?: readonly Middleware[];
   readonly parentScope?: Route['parentScope'];
   readonly transport?: Partial<TransportOptions>;
+  /** Default: the real one. */
+  readonly clock?: Clock;
 }
 
 /** A service called `svc` with these endpoints, taken in turn. */
 export function world(endpoints: readonly Endpoint[], options: WorldOptions = {}): World {
   const sent: string[] = [];
   const load = new Map<string, number>(endpoints.map(({ id }) => [id, 0]));
-  const { attempts = 3, layers = [], parentScope, fallback = null, transport: settings, ...rest } = options;
+  const {
+    attempts = 3,
+    layers = [],
+    parentScope,
+    fallback = null,
+    transport: settings,
+    clock = systemClock,
+    ...rest
+  } = options;
   const transport = createTransport(settings);
   const layersBelow = [retryUpTo(attempts), inTurn(endpoints, sent, load)];
   const handler = compose([...layers, ...layersBelow], transport.handler);
-  const runtime = { clock: systemClock };
+  const runtime = { clock };
   const service: Route = { service: 'svc', handler, runtime, ...(parentScope && { parentScope }) };
   const route = (host: string): Route | null => (host === 'svc' ? service : null);
   const door = createDoor({ route, fallback, ...rest });

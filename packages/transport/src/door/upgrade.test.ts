@@ -4,9 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { later, type Middleware, Scope, sleep, systemClock } from '@fairlead/core';
+import { type Middleware, Scope } from '@fairlead/core';
+import { VirtualClock } from '@fairlead/testing';
 import { describe, expect, it } from 'vitest';
 import { undici } from '../../test/door.js';
 import { doorSite } from '../../test/door-site.js';
@@ -35,18 +37,20 @@ describe('an upgrade', () => {
     const server = await raw((socket) => {
       socket.end('HTTP/1.1 101 Switching Protocols\r\nupgrade: chat\r\nconnection: upgrade\r\nx-a: 1\r\n\r\nhello');
     });
-    const parent = new Scope(systemClock);
+    const clock = new VirtualClock();
+    const parent = new Scope(clock);
     const made = over([{ endpoint: await closedPort() }, server], {
       layers: [soon],
       parentScope: () => parent,
       transport: { unreadBodyMs: 20 },
+      clock,
     });
     const { headers, socket } = await undici.upgrade('http://svc/room', { dispatcher: made.door, protocol: 'chat' });
     expect(headers['x-a']).toBe('1');
     expect(made.load.get(server.endpoint.id)).toBe(1);
     // It is nobody's call any more: neither its deadline nor the end of its caller's request reaches it.
     parent.cancel();
-    await sleep(systemClock, 60);
+    await clock.advance(60);
     expect(made.load.get(server.endpoint.id)).toBe(1);
     expect(socket.destroyed).toBe(false);
     const [first] = await once(socket, 'data');
@@ -101,10 +105,12 @@ describe('WebSocket', () => {
     ['the built-in', globalThis.WebSocket],
   ])('%s goes through the door, balanced, and holds its load until it is closed', async (_, Type) => {
     const server = await raw(webSocket);
-    const made = over([{ endpoint: await closedPort() }, server], { layers: [soon] });
+    const clock = new VirtualClock();
+    const made = over([{ endpoint: await closedPort() }, server], { layers: [soon], clock });
     const socket = new Type('ws://svc/room', { dispatcher: made.door } as never);
     const [message] = (await once(socket as never, 'message')) as [MessageEvent];
     expect(message.data).toBe('hi');
+    await clock.advance(60);
     expect([made.sent.length, made.load.get(server.endpoint.id)]).toEqual([2, 1]);
     socket.close();
     for (const each of server.sockets) each.destroy();
@@ -129,17 +135,21 @@ describe('WebSocket', () => {
 
 describe('EventSource', () => {
   it('goes through the door and is not cut by the deadline of the call', async () => {
+    const clock = new VirtualClock();
+    let answer!: ServerResponse;
     const server = await http((_, response) => {
+      answer = response;
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       response.write('data: one\n\n');
-      later(systemClock, 60, () => response.write('data: two\n\n'));
     });
-    const made = over([server], { layers: [soon] });
+    const made = over([server], { layers: [soon], clock });
     const source = new undici.EventSource('http://svc/', { node: { dispatcher: made.door } } as never);
     const messages: string[] = [];
     source.addEventListener('message', (event) => messages.push((event as unknown as MessageEvent).data));
     await until(() => messages.length === 1);
     expect(made.load.get(server.endpoint.id)).toBe(1);
+    await clock.advance(60);
+    answer.write('data: two\n\n');
     await until(() => messages.length === 2);
     expect(made.sent).toHaveLength(1);
     source.close();
