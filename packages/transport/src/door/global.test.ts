@@ -1,22 +1,15 @@
 /**
- * Catches an installed door that touches calls to other hosts, that does not put back exactly what was there, that takes
- * away what somebody else has put there since, or that another copy or version of undici cannot use.
+ * Catches an installed door that touches calls to other hosts, that does not put back exactly what was there, or that takes
+ * away what somebody else has put there since.
  */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { callersOf, undici, world } from '../../test/door.js';
+import { globals, legacyPlace, place, places } from '../../test/copies.js';
+import { undici, world } from '../../test/door.js';
 import { bodyOf, closedPort, httpServer, type TestServer } from '../../test/servers.js';
 import type { Dispatcher } from '../undici.js';
 import { installDoor } from './index.js';
 import { loadParts } from './parts.js';
-
-const legacyPlace = Symbol.for('undici.globalDispatcher.1');
-const place = Symbol.for('undici.globalDispatcher.2');
-const globals = globalThis as unknown as Record<symbol, unknown>;
-const places = (): unknown[] => [globals[legacyPlace], globals[place]];
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -111,32 +104,6 @@ describe('an installed door', () => {
     } finally {
       [globals[legacyPlace], globals[place]] = before;
     }
-  });
-});
-
-describe('other copies of undici', () => {
-  // undici 6 and 7 where UNDICI_COPIES says in which folder they are installed, as undici6 and undici7.
-  const elsewhere = process.env.UNDICI_COPIES;
-  const require = createRequire(import.meta.url);
-  const copies = ['a second copy', ...(elsewhere === undefined ? [] : ['undici6', 'undici7'])];
-
-  it.each(copies)('%s may use the door', async (name) => {
-    let path = join(elsewhere ?? '', 'node_modules', name);
-    if (name === 'a second copy') {
-      path = mkdtempSync(join(tmpdir(), 'fairlead-undici-'));
-      cleanups.push(() => rmSync(path, { recursive: true }));
-      cpSync(dirname(require.resolve('undici/package.json')), path, { recursive: true });
-    }
-    const before = places();
-    const copy = require(path) as typeof undici;
-    [globals[legacyPlace], globals[place]] = before;
-    expect(copy.Agent).not.toBe(undici.Agent);
-    const { door, sent } = service({ endpoint: await closedPort() }, await echo());
-    for (const caller of callersOf(copy)) {
-      const seen = await caller.call(door, { method: 'PUT', body: 'abc' });
-      expect([caller.name, seen.status, await seen.text()]).toEqual([caller.name, 200, 'PUT 3 abc']);
-    }
-    expect(sent.length).toBeGreaterThan(2);
   });
 });
 

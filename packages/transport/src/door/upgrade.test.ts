@@ -2,10 +2,8 @@
  * Catches upgrades that are not passed through whole, that are tried again after they succeeded, that free their endpoint's
  * load while the connection lasts, or that a deadline cuts: plain upgrades, CONNECT, WebSocket, EventSource.
  */
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Middleware, Scope } from '@fairlead/core';
 import { VirtualClock } from '@fairlead/testing';
@@ -13,18 +11,10 @@ import { describe, expect, it } from 'vitest';
 import { undici } from '../../test/door.js';
 import { doorSite } from '../../test/door-site.js';
 import { closedPort, nextTurn, rejection, until } from '../../test/servers.js';
+import { acceptWebSocket } from '../../test/web-socket.js';
 import { installDoor } from './index.js';
 
 const { over, http, raw } = doorSite();
-
-/** Accepts a WebSocket and sends one message. */
-function webSocket(socket: Socket, head: string): void {
-  const key = /sec-websocket-key: (.+)/i.exec(head)?.[1]?.trim() ?? '';
-  const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-  socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n');
-  socket.write(`sec-websocket-accept: ${accept}\r\n\r\n`);
-  socket.write(Buffer.from([0x81, 2, 104, 105]));
-}
 
 /** Gives every call so little time that only what has none any more survives it. */
 const soon: Middleware = (call, next) => {
@@ -104,7 +94,7 @@ describe('WebSocket', () => {
     ["npm's", undici.WebSocket as unknown as typeof WebSocket],
     ['the built-in', globalThis.WebSocket],
   ])('%s goes through the door, balanced, and holds its load until it is closed', async (_, Type) => {
-    const server = await raw(webSocket);
+    const server = await raw(acceptWebSocket);
     const clock = new VirtualClock();
     const made = over([{ endpoint: await closedPort() }, server], { layers: [soon], clock });
     const socket = new Type('ws://svc/room', { dispatcher: made.door } as never);
@@ -118,7 +108,7 @@ describe('WebSocket', () => {
   });
 
   it('the built-in one finds the door as the global dispatcher', async () => {
-    const server = await raw(webSocket);
+    const server = await raw(acceptWebSocket);
     const made = over([server]);
     const restore = installDoor({ route: made.route });
     try {
