@@ -13,6 +13,7 @@ export * from './p2c.js';
 export type { PeakEwma, TypicalLatency } from './peak-ewma.js';
 export * from './resolvers/dns/dns.js';
 export * from './resolvers/dns/dns-ask.js';
+export { type FileOptions, file, fileDefaults } from './resolvers/file/file.js';
 export { fixed } from './resolvers/fixed.js';
 export * from './resolvers/source.js';
 export type { Roster } from './roster.js';

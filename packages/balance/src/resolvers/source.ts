@@ -1,6 +1,7 @@
 /** @module Where the endpoints of a service come from, written as text. */
 import { ConfigError, type ConfigProblem, closest, type Resolver } from '@fairlead/core';
 import { dns } from './dns/dns.js';
+import { fileOf } from './file/file.js';
 import { fixed, withoutCredentials } from './fixed.js';
 
 /** Makes a resolver from a source such as `kubernetes://payments.prod:http`. @throws ConfigError if it is malformed */
@@ -13,7 +14,7 @@ export type SourceSchemes = Readonly<Record<string, SourceScheme>>;
 export interface SourceOptions {
   /** The option or variable that is read, for messages. Default `source`. */
   readonly name?: string;
-  /** Schemes beyond `http`, `https`, `unix` and those of DNS. */
+  /** Schemes beyond `http`, `https`, `unix`, `file` and those of DNS. */
   readonly schemes?: SourceSchemes;
 }
 
@@ -22,6 +23,7 @@ const builtIn: SourceSchemes = Object.freeze({
   'dns+http': (source) => addresses(source, 'http'),
   'dns+https': (source) => addresses(source, 'https'),
   'dns+srv': (source) => dns({ host: hostAndPort(source, false).host, type: 'srv', protocol: protocolOf(source) }),
+  file: fileOf,
 });
 
 /**
@@ -69,12 +71,12 @@ function entriesOf(source: unknown): string[] {
 const listed: ReadonlySet<string> = new Set(['http', 'https', 'unix', 'http+unix']);
 
 function schemeOf(entry: string): string | null {
-  return /^(?:(unix):\/|([a-z][a-z0-9+.-]*):\/\/)/i.exec(entry)?.slice(1).find(Boolean)?.toLowerCase() ?? null;
+  return /^(?:(unix):\/|(file):|([a-z][a-z0-9+.-]*):\/\/)/i.exec(entry)?.slice(1).find(Boolean)?.toLowerCase() ?? null;
 }
 
 function formsOf(known: SourceSchemes): string {
-  const schemes = ['http', 'https', ...Object.keys(known)].map((scheme) => `${scheme}://`);
-  return [...schemes, 'unix:/path'].join(', ');
+  const schemes = ['http', 'https', ...Object.keys(known)].filter((scheme) => scheme !== 'file');
+  return [...schemes.map((scheme) => `${scheme}://`), 'file:/path', 'unix:/path'].join(', ');
 }
 
 function problemsOf(entry: string, name: string, known: SourceSchemes, count: number): ConfigProblem[] {
