@@ -1,13 +1,18 @@
 // Catches: a guard whose settings do not reach its layers, deadlines and traces that are lost between an inbound request and
 // the calls made inside its handler, wrong input that is not refused.
 import { once } from 'node:events';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
 import express from 'express';
+import fastify from 'fastify';
+import { Hono } from 'hono';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createClient } from './client.js';
 import * as forExpress from './express.js';
+import * as forFastify from './fastify.js';
 import type { GuardInit } from './guard.js';
+import * as forHono from './hono.js';
 import * as forNode from './node.js';
 
 const servers: Server[] = [];
@@ -26,13 +31,28 @@ async function serve(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** The same handler behind either guard. */
+/** The same handler behind each guard. */
 const adapters: Record<string, (init: GuardInit, handler: RequestListener) => RequestListener> = {
   'node:http': (init, handler) => forNode.guard(handler, init),
   'express 5': (init, handler) =>
     express()
       .use(forExpress.guard(init))
       .use((request, response) => handler(request, response)),
+  'fastify 5': (init, handler) => {
+    const app = fastify();
+    app.register(forFastify.guard(init));
+    app.all('*', (request, reply) => handler(request.raw, reply.raw));
+    return (request, response) => void app.ready().then(() => app.routing(request, response));
+  },
+  'hono 4': (init, handler) => {
+    const app = new Hono<{ Bindings: { incoming: IncomingMessage; outgoing: ServerResponse } }>();
+    app.use(forHono.guard(init));
+    app.all('*', async (c) => {
+      await handler(c.env.incoming, c.env.outgoing as never);
+      return new Response(null, { headers: { 'x-hono-already-sent': 'true' } });
+    });
+    return getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  },
 };
 const plain = { environment: false, drain: false } as const;
 
@@ -129,5 +149,26 @@ describe.each(Object.entries(adapters))('a guard for %s', (_name, guarded) => {
     expect(() => guarded({ ...plain, trustedProxies: true as never, limt: 1 } as never, () => {})).toThrow(
       /limt[\s\S]*limit/,
     );
+  });
+});
+
+describe('a guard for hono without Node', () => {
+  it('tells callers apart by the address that it is told, and hands the trace on', async () => {
+    const seen: (string | undefined)[] = [];
+    const backend = await serve((request, response) => {
+      seen.push(request.headers.traceparent as string);
+      response.end();
+    });
+    const client = createClient({ environment: false, services: { backend: [backend] } });
+    const app = new Hono<{ Bindings: { ip: string } }>();
+    const limit = { perSecond: 0.01, burst: 1 };
+    app.use(forHono.guard({ ...plain, limit, address: (c: { env: { ip: string } }) => c.env.ip }));
+    app.get('/', async (c) => c.text(await (await client.fetch('http://backend/')).text()));
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const ask = async (ip: string): Promise<number> =>
+      (await app.fetch(new Request('http://x/', { headers: { traceparent } }), { ip })).status;
+    expect([await ask('192.0.2.1'), await ask('192.0.2.1'), await ask('192.0.2.2')]).toEqual([200, 429, 200]);
+    expect(seen.map((each) => each?.slice(0, 35))).toEqual([traceparent.slice(0, 35), traceparent.slice(0, 35)]);
+    await client.close();
   });
 });

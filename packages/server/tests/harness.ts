@@ -48,6 +48,8 @@ export async function adapt(adapter: AdapterName, guard: Guard, handler: TestHan
     case 'hono': {
       const app = new Hono<{ Bindings: { incoming: IncomingMessage; outgoing: ServerResponse } }>();
       app.use(guard.hono());
+      // Hono prints errors otherwise.
+      app.onError((_error, c) => c.text('', 500));
       app.all('*', async (c) => {
         await handler(c.env.incoming, c.env.outgoing);
         return new Response(null, { headers: { 'x-hono-already-sent': 'true' } });
