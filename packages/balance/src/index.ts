@@ -11,6 +11,12 @@ export {
 export { type LatencyOptions, latencyDefaults, type Node, type NodeHost } from './node.js';
 export * from './p2c.js';
 export type { PeakEwma, TypicalLatency } from './peak-ewma.js';
+export * from './resolvers/consul/consul.js';
+export * from './resolvers/consul/consul-access.js';
+export type { ConsulAttributes, ConsulInstanceOptions } from './resolvers/consul/consul-instances.js';
+export { ConsulError } from './resolvers/consul/consul-query.js';
+export * from './resolvers/consul/consul-target.js';
+export type { ConsulWatchOptions } from './resolvers/consul/consul-watch.js';
 export * from './resolvers/dns/dns.js';
 export * from './resolvers/dns/dns-ask.js';
 export { type FileOptions, file, fileDefaults } from './resolvers/file/file.js';

@@ -1,11 +1,11 @@
 /** @module The sources of endpoints that a client understands, beyond those that need only Node. */
-import type { SourceSchemes } from '@fairlead/balance';
+import { consul, consulAccess, parseConsul, type SourceSchemes } from '@fairlead/balance';
 import { type Access, inCluster, kubernetes, parseTarget } from '@fairlead/kubernetes';
 import { createTransport, type Transport } from '@fairlead/transport';
 
 /**
  * `kubernetes://service.namespace:port`. All services of a client share the connections to the API server, which is found
- * in the way of a pod when the first such source is read.
+ * in the way of a pod when the first such source is read. `consul://service`, likewise, by the variables of Consul's tools.
  */
 export class Sources {
   readonly schemes: SourceSchemes = {
@@ -16,12 +16,19 @@ export class Sources {
       this.#apiServer ??= createTransport({ tls: { ca: this.#access.ca ?? undefined } });
       return kubernetes({ ...target, access: this.#access, handler: this.#apiServer.handler });
     },
+    consul: (source) => {
+      const { server, options } = parseConsul(source);
+      const access = consulAccess({ address: server });
+      this.#consul ??= createTransport({ tls: access.tls });
+      return consul({ ...options, access, handler: this.#consul.handler });
+    },
   };
   #access: Access | null = null;
   #apiServer: Transport | null = null;
+  #consul: Transport | null = null;
 
   /** Call it when nobody watches any more. */
   async close(): Promise<void> {
-    await this.#apiServer?.close(0);
+    await Promise.all([this.#apiServer?.close(0), this.#consul?.close(0)]);
   }
 }
