@@ -292,14 +292,29 @@ describe('installHttp', () => {
     expect(heads[0]?.headers).not.toHaveProperty('expect');
   });
 
-  it('refuses upgrades and tunnels with the reason', async () => {
+  it('refuses tunnels with the reason', async () => {
     install(world.service([await world.refusing()]));
-    const answer = await send('http://svc/', { headers: { connection: 'Upgrade', upgrade: 'websocket' } });
-    expect(answer).toMatchObject({ status: 501, text: expect.stringContaining('upgrade to websocket') });
     const request = http.request({ host: 'svc', method: 'CONNECT', path: 'other:443' }).end();
-    const [reply, socket] = await once(request, 'connect');
+    const [reply, socket, head] = await once(request, 'connect');
     expect(reply.statusCode).toBe(501);
+    expect(String(head) + (await text(socket))).toContain('CONNECT cannot be sent');
+  });
+
+  it('takes an upgrade through the whole stack, off a dead endpoint, and counts it until it is closed', async () => {
+    const site = await world.raw((socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\n');
+      socket.on('data', (data) => socket.write(data));
+    });
+    const origins = [await world.refusing(), site.origin];
+    const client = install(world.service(origins, { picker: 'roundRobin', attemptTimeoutMs: 500, timeoutMs: 1_000 }));
+    const request = http.get('http://svc/', { headers: { connection: 'Upgrade', upgrade: 'chat' } });
+    const [, socket] = (await once(request, 'upgrade')) as [IncomingMessage, Duplex];
+    expect(loads(client).sort()).toEqual([0, 1]);
+    socket.write('hello');
+    expect(String((await once(socket, 'data'))[0])).toBe('hello');
+    expect(loads(client).sort()).toEqual([0, 1]);
     socket.destroy();
+    await until(() => loads(client).every((load) => load === 0), 'the load to be released');
   });
 
   it('cancels the call of a request that is destroyed while it waits', async () => {

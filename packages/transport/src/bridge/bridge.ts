@@ -10,8 +10,9 @@ import type { FetchOptions } from '../fetch.js';
 import { type ConnectOptions, patchAgents } from './agents.js';
 import { ClientSocket, SecureClientSocket } from './client-socket.js';
 import { exchange } from './exchange.js';
-import { refuseUpgrade } from './refuse-upgrade.js';
+import { refuseTunnel } from './refuse.js';
 import type { ServerSocket } from './server-socket.js';
+import { upgrade } from './upgrade.js';
 
 /** What {@link createBridge} needs to know. */
 export type BridgeOptions = Pick<FetchOptions, 'route'>;
@@ -76,7 +77,7 @@ function innerServer(): Server {
   server.headersTimeout = 0;
   server.requestTimeout = 0;
   server.maxHeadersCount = 0;
-  server.on('upgrade', refuseUpgrade).on('connect', refuseUpgrade);
+  server.on('upgrade', upgrade).on('connect', refuseTunnel);
   // Instrumentations watch servers by replacing `emit` of all of them. What comes here is no inbound request.
   server.emit = EventEmitter.prototype.emit;
   return server;

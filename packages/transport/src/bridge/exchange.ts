@@ -3,6 +3,7 @@
  * the sink of the reply's body.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import {
   type BodySink,
   CanceledError,
@@ -13,21 +14,22 @@ import {
   type RequestBody,
   Scope,
 } from '@fairlead/core';
+import { type ExchangeTap, noWishes, type TapWishes, tapped } from '../door/tap.js';
 import { bridgeError } from './bridge-error.js';
-import { writeReplyHead } from './reply-head.js';
+import { rawHead, writeReplyHead } from './reply-head.js';
 import { hasBody, requestBody } from './request-body.js';
 import { requestHeaders, requestPath } from './request-headers.js';
 import type { Abandonable, ServerSocket } from './server-socket.js';
 
 /** Answers a request over the stack of its service. */
 export function exchange(socket: ServerSocket, request: IncomingMessage, response: ServerResponse): void {
-  const running = new Exchange(socket, request, response);
-  socket.exchange = running;
-  running.begin();
+  new Exchange(socket, request, response).begin();
 }
 
-class Exchange extends Scope implements BodySink, Abandonable {
-  readonly #socket: ServerSocket;
+/** One request. */
+export class Exchange extends Scope implements BodySink, Abandonable, ExchangeTap {
+  readonly wishes: TapWishes = noWishes;
+  protected readonly socket: ServerSocket;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   #reply: Reply | null = null;
@@ -40,12 +42,18 @@ class Exchange extends Scope implements BodySink, Abandonable {
   constructor(socket: ServerSocket, request: IncomingMessage, response: ServerResponse) {
     const { route } = socket.address;
     super(route.runtime.clock, route.parentScope?.() ?? null);
-    this.#socket = socket;
+    this.socket = socket;
     this.#request = request;
     this.#response = response;
   }
 
+  /** Whether nothing more is to be told. */
+  protected get over(): boolean {
+    return this.#over;
+  }
+
   begin(): void {
+    this.socket.exchange = this;
     if (this.canceled) this.#fail(this.reason);
     else if (hasBody(this.#request)) void requestBody(this.#request).then((body) => this.#send(body));
     else this.#send(null);
@@ -53,7 +61,7 @@ class Exchange extends Scope implements BodySink, Abandonable {
 
   #send(body: RequestBody): void {
     if (this.#over) return;
-    const { host, route } = this.#socket.address;
+    const { host, route } = this.socket.address;
     const { service, handler, runtime } = route;
     const request = this.#request;
     try {
@@ -66,6 +74,7 @@ class Exchange extends Scope implements BodySink, Abandonable {
         headers: requestHeaders(request, host),
         body,
         scope: this,
+        attributes: tapped(this),
       });
       handler(call).then(
         (reply) => this.#replied(reply),
@@ -78,11 +87,11 @@ class Exchange extends Scope implements BodySink, Abandonable {
 
   #replied(reply: Reply): void {
     if (this.#over) {
-      reply.body.cancel();
+      this.late(reply);
       return;
     }
     this.#reply = reply;
-    this.#socket.client.endpoint = reply.endpoint;
+    this.socket.client.endpoint = reply.endpoint;
     try {
       writeReplyHead(this.#response, reply);
       // A stream of events has no end that a deadline could wait for; it lasts until somebody closes it.
@@ -94,6 +103,11 @@ class Exchange extends Scope implements BodySink, Abandonable {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** A reply for which it is too late. */
+  protected late(reply: Reply): void {
+    reply.body.cancel();
   }
 
   /** What has been kept for the head's company goes, and the head goes even if nothing came with it. */
@@ -127,19 +141,35 @@ class Exchange extends Scope implements BodySink, Abandonable {
 
   onEnd(trailers: ReplyHeaders): void {
     if (this.#over) return;
-    this.#end();
+    this.end();
     const response = this.#response;
     if (response.chunkedEncoding && Object.keys(trailers).length > 0) {
       response.addTrailers(trailers as Record<string, string>);
     }
     if (this.#first === null) response.end();
     else response.end(this.#first);
-    this.#socket.answered();
+    this.socket.answered();
   }
 
   onError(error: unknown): void {
     this.#fail(error);
   }
+
+  // What the connection says.
+
+  /** An interim answer: written past the response, which has a method for some of them only. */
+  onInformation(status: number, _: ReplyHeaders, statusText: string, rawHeaders: unknown): void {
+    if (!this.#over && this.#reply === null) this.socket.write(rawHead(status, statusText, rawHeaders));
+  }
+
+  /** Nobody has asked for one. */
+  onUpgrade(_status: number, _headers: ReplyHeaders, upstream: Duplex, _rawHeaders: unknown): void {
+    upstream.destroy();
+  }
+
+  onBodySent(): void {}
+  onRequestSent(): void {}
+  onResponseStarted(): void {}
 
   // What others say.
 
@@ -162,8 +192,8 @@ class Exchange extends Scope implements BodySink, Abandonable {
 
   #fail(error: unknown): void {
     if (this.#over) return;
-    this.#end();
-    const socket = this.#socket;
+    this.end();
+    const socket = this.socket;
     socket.exchange = null;
     this.#reply?.body.cancel(error);
     if (this.#response.headersSent) {
@@ -175,7 +205,8 @@ class Exchange extends Scope implements BodySink, Abandonable {
     } else socket.client.destroy(bridgeError(error));
   }
 
-  #end(): void {
+  /** Nothing more is to be told, and nobody asks how long it may take. */
+  protected end(): void {
     this.#over = true;
     if (this.#reply === null) this.close();
     else this.#reply.onEnd(() => this.close());

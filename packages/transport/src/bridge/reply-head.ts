@@ -1,5 +1,5 @@
 /** @module The head of a reply on its way to a client of node:http. */
-import type { ServerResponse } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Reply } from '@fairlead/core';
 
 /** Headers of the hop between an endpoint and us. Our server makes its own. */
@@ -23,4 +23,21 @@ export function writeReplyHead(response: ServerResponse, { status, statusText, h
     else for (const each of value) pairs.push(name, each);
   }
   response.writeHead(status, statusText, pairs);
+}
+
+/**
+ * A head with nothing behind it, as it goes over a connection: that of an interim answer, or of one after which the
+ * connection speaks something else.
+ * @param rawHeaders names and values in turn, as undici has them
+ */
+export function rawHead(status: number, statusText: string, rawHeaders: unknown): string {
+  const raw = rawHeaders as readonly (Buffer | string)[];
+  let head = `HTTP/1.1 ${status} ${statusText || STATUS_CODES[status] || ''}\r\n`;
+  for (let i = 0; i < raw.length; i += 2) head += `${text(raw[i])}: ${text(raw[i + 1])}\r\n`;
+  return `${head}\r\n`;
+}
+
+/** Bytes as they are, each a character. */
+function text(value: Buffer | string | undefined): string {
+  return typeof value === 'object' ? value.toString('latin1') : (value ?? '');
 }

@@ -33,6 +33,8 @@ export class ServerSocket extends BridgeSocket {
   exchange: Abandonable | null = null;
   /** Whether the client should not send another request here. */
   retired = false;
+  /** Whether it speaks something else than HTTP by now, with an endpoint. It is then nobody's to end but its client's. */
+  upgraded = false;
   #context: InContext | null = null;
 
   constructor(client: Client, address: ServiceAddress) {
@@ -58,7 +60,7 @@ export class ServerSocket extends BridgeSocket {
   /** No further request is wanted: gone at once if none is being answered, else after it. */
   retire(): void {
     this.retired = true;
-    if (this.exchange === null) this.client.destroy();
+    if (this.exchange === null && !this.upgraded) this.client.destroy();
   }
 
   /** The answer is complete. */

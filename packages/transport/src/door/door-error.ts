@@ -4,19 +4,8 @@
  * and go out as they are.
  */
 import { CanceledError, FairleadError, TimeoutError } from '@fairlead/core';
+import { explain } from './explanation.js';
 import { parts } from './parts.js';
-
-const key: unique symbol = Symbol.for('fairlead.explanation') as never;
-
-/**
- * What Fairlead knows about an error that a dispatcher of ours delivered: service, endpoint, phase, and what was tried
- * before it. Null for every other error.
- */
-export function explanationOf(error: unknown): FairleadError | null {
-  if (error instanceof FairleadError) return error;
-  if (typeof error !== 'object' || error === null) return null;
-  return (error as { [key]?: FairleadError })[key] ?? null;
-}
 
 /**
  * What the handler of a dispatch that failed with `error` is told.
@@ -40,11 +29,4 @@ function counterpart(error: FairleadError, answered: boolean): Error {
         ? errors.RequestAbortedError
         : null;
   return Counterpart === null ? error : Object.assign(new Counterpart(error.message), { cause: error });
-}
-
-function explain(error: Error, explanation: FairleadError): Error {
-  if (error === explanation || !Object.isExtensible(error)) return error;
-  // One broken connection may fail many calls with one error: the last that was told has its explanation there.
-  Object.defineProperty(error, key, { value: explanation, configurable: true, writable: true });
-  return error;
 }

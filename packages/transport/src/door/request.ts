@@ -5,7 +5,7 @@ import { isOriginForm } from '../target.js';
 import type { Dispatcher } from '../undici.js';
 import { parts } from './parts.js';
 import { encodeDoorBody } from './request-body.js';
-import type { TapWishes } from './tap.js';
+import { noWishes, type TapWishes } from './tap.js';
 
 /** A dispatch, checked and encoded. */
 export interface DoorRequest {
@@ -17,8 +17,6 @@ export interface DoorRequest {
   readonly idempotent: boolean | undefined;
   readonly wishes: TapWishes;
 }
-
-const noWishes: TapWishes = Object.freeze({ upgrade: null, headersTimeout: 0, bodyTimeout: 0 });
 
 /**
  * Encodes `options`. What undici itself checks when the request is sent is left to it.

@@ -15,6 +15,9 @@ export interface TapWishes {
   readonly bodyTimeout: number;
 }
 
+/** Of a caller that asks for nothing else. */
+export const noWishes: TapWishes = Object.freeze({ upgrade: null, headersTimeout: 0, bodyTimeout: 0 });
+
 /** Told about every attempt of its call. */
 export interface ExchangeTap {
   readonly wishes: TapWishes;
