@@ -19,6 +19,7 @@ import {
   systemClock,
   Tried,
 } from '@fairlead/core';
+import { BodyTooLongError } from './body-limit.js';
 import type { Drain } from './drain.js';
 import { Exchange, type ExchangeHost, exchangeBehind, exchangeOf, expiry, type Next } from './exchange.js';
 import { type ExpressMiddleware, guardExpress } from './express.js';
@@ -184,7 +185,8 @@ class InboundEngine implements Guard, ExchangeHost {
   }
 
   fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-    this.#options.onError(error, request);
+    // A body that is too long is the client's doing, who is told.
+    if (!(error instanceof BodyTooLongError)) this.#options.onError(error, request);
     if (!response.headersSent) refuse(response, 'failed', error, this.#options.runtime.clock);
     else if (!response.writableEnded) response.destroy();
   }

@@ -1,4 +1,6 @@
 /** @module Protects Node HTTP servers: one engine for every framework, and the layers that go with it. */
+export { isAmbiguousPath } from './ambiguous-path.js';
+export { BodyTooLongError } from './body-limit.js';
 export * from './client-key.js';
 export * from './drain.js';
 export { callOf, type GuardedRequest, type Next, requestOf, signalOf } from './exchange.js';
@@ -6,6 +8,7 @@ export { type ExpressMiddleware, guardExpress } from './express.js';
 export { type FastifyHooks, type FastifyPlugin, guardFastify } from './fastify.js';
 export type { ForwardingHeader } from './forwarded.js';
 export * from './guard.js';
+export * from './harden.js';
 export * from './health.js';
 export { guardHono, type HonoContext, type HonoMiddleware, type HonoOptions } from './hono.js';
 export { readTimeoutMs, timeoutHeader } from './inbound-deadline.js';

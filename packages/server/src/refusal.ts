@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import { type Clock, errorCode, type RejectedError } from '@fairlead/core';
+import { BodyTooLongError, bodyTooLong } from './body-limit.js';
 
 /** Says that a refused request was not processed, so it is safe to send it elsewhere, whatever its method. */
 export const nackHeader = 'x-fairlead-nack';
@@ -32,8 +33,14 @@ const capacityBody = JSON.stringify({
   title: 'Temporarily reduced capacity',
   status: 503,
 });
-const lateBody = JSON.stringify({ title: 'Deadline exceeded', status: 504 });
-const failedBody = JSON.stringify({ title: 'Internal server error', status: 500 });
+
+/** Problem details of the type `about:blank`, which goes without saying. */
+export function problemBody(title: string, status: number): string {
+  return JSON.stringify({ title, status });
+}
+
+const lateBody = problemBody('Deadline exceeded', 504);
+const failedBody = problemBody('Internal server error', 500);
 
 /** The status of each kind of refusal. */
 export const refusalStatus: Readonly<Record<RefusalKind, number>> = Object.freeze({
@@ -67,7 +74,8 @@ export function refuse(response: ServerResponse, kind: RefusalKind, error: unkno
       send(response, 504, lateBody);
       return;
     case 'failed':
-      send(response, 500, failedBody);
+      if (error instanceof BodyTooLongError) send(response, 413, bodyTooLong);
+      else send(response, 500, failedBody);
   }
 }
 
@@ -85,6 +93,11 @@ export function wholeSeconds(ms: number): number {
 function limitBody(policy: string | undefined): string {
   const violated = policy === undefined ? {} : { 'violated-policies': [policy] };
   return JSON.stringify({ type: `${problems}quota-exceeded`, title: 'Quota exceeded', status: 429, ...violated });
+}
+
+/** Answers with a problem that needs no more than a title. */
+export function sendProblem(response: ServerResponse, title: string, status: number): void {
+  send(response, status, problemBody(title, status));
 }
 
 function send(response: ServerResponse, status: number, body: string): void {
