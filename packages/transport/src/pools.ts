@@ -117,7 +117,7 @@ export class OriginPool {
   close(graceMs: number, clock: Clock): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
       this.#onClosed = resolve;
-      void this.#drain().then(resolve);
+      void this.#drain();
       if (this.inFlight === 0) void this.#cut();
     });
     if (Number.isFinite(graceMs)) {
@@ -130,6 +130,8 @@ export class OriginPool {
   async #drain(): Promise<void> {
     await this.#pool.close();
     while (this.#fresh.size > 0) await Promise.all(this.#fresh.values());
+    // A connection that was upgraded is none of undici's any more, and still a request of ours.
+    if (this.inFlight === 0) this.#onClosed?.();
   }
 
   async #cut(): Promise<void> {

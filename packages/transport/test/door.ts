@@ -17,7 +17,7 @@ import {
 import type * as Undici from 'undici';
 import { createDoor, type DoorOptions } from '../src/door/index.js';
 import type { Route } from '../src/fetch.js';
-import { createTransport, type TransportOptions } from '../src/transport.js';
+import { createTransport, type Transport, type TransportOptions } from '../src/transport.js';
 import type { Dispatcher } from '../src/undici.js';
 
 /** npm's undici. Loaded by require, as the parts are: the classes are then the same. */
@@ -32,6 +32,7 @@ export interface World {
   readonly load: Map<string, number>;
   /** Requests that are not over, everywhere. */
   readonly busy: number;
+  readonly transport: Transport;
   close(): Promise<void>;
 }
 
@@ -76,6 +77,7 @@ export function world(endpoints: readonly Endpoint[], options: WorldOptions = {}
       const inFlight = transport.stats().origins.reduce((sum, each) => sum + each.inFlight, 0);
       return running.size + inFlight + [...load.values()].reduce((sum, each) => sum + each, 0);
     },
+    transport,
     close: () => transport.close(0),
   };
 }

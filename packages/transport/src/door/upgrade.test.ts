@@ -10,7 +10,7 @@ import { VirtualClock } from '@fairlead/testing';
 import { describe, expect, it } from 'vitest';
 import { undici } from '../../test/door.js';
 import { doorSite } from '../../test/door-site.js';
-import { closedPort, nextTurn, rejection, until } from '../../test/servers.js';
+import { closedPort, rejection, until } from '../../test/servers.js';
 import { acceptWebSocket } from '../../test/web-socket.js';
 import { installDoor } from './index.js';
 
@@ -107,6 +107,45 @@ describe('WebSocket', () => {
     await until(() => made.busy === 0);
   });
 
+  it.each(['ends', 'breaks off'])('is over when its endpoint %s it', async (how) => {
+    const server = await raw(acceptWebSocket);
+    const made = over([server]);
+    const socket = new undici.WebSocket('ws://svc/room', { dispatcher: made.door });
+    await once(socket as never, 'message');
+    const closed = once(socket as never, 'close');
+    for (const each of server.sockets) how === 'ends' ? each.end() : each.resetAndDestroy();
+    await closed;
+    await until(() => made.busy === 0);
+  });
+
+  it('is waited for when the connections are closed, and then cut', async () => {
+    const clock = new VirtualClock();
+    const server = await raw(acceptWebSocket);
+    const made = over([server], { clock });
+    const socket = new undici.WebSocket('ws://svc/room', { dispatcher: made.door });
+    await once(socket as never, 'message');
+    const closed = once(socket as never, 'close');
+    let done = false;
+    const closing = made.transport.close(1_000).then(() => (done = true));
+    await clock.advance(999);
+    expect([done, made.load.get(server.endpoint.id), server.sockets.size]).toEqual([false, 1, 1]);
+    await clock.advance(1);
+    await Promise.all([closing, closed, server.quiet()]);
+    expect([made.busy, clock.pending]).toEqual([0, 0]);
+  });
+
+  it('does not hold up closing once it is closed itself', async () => {
+    const clock = new VirtualClock();
+    const server = await raw(acceptWebSocket);
+    const made = over([server], { clock });
+    const socket = new undici.WebSocket('ws://svc/room', { dispatcher: made.door });
+    await once(socket as never, 'message');
+    const closing = made.transport.close(1_000);
+    for (const each of server.sockets) each.destroy();
+    await closing;
+    expect([made.busy, clock.now(), clock.pending]).toEqual([0, 0, 0]);
+  });
+
   it('the built-in one finds the door as the global dispatcher', async () => {
     const server = await raw(acceptWebSocket);
     const made = over([server]);
@@ -143,6 +182,47 @@ describe('EventSource', () => {
     await until(() => messages.length === 2);
     expect(made.sent).toHaveLength(1);
     source.close();
-    await nextTurn();
+    await until(() => made.busy === 0 && server.sockets.size === 0);
+  });
+
+  it.each(['ends', 'breaks off'])('frees its load when its endpoint %s, and comes back on another', async (how) => {
+    const answers: ServerResponse[] = [];
+    const listen = () =>
+      http((_, response) => {
+        answers.push(response);
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.write(`retry: 1\n\ndata: ${answers.length}\n\n`);
+      });
+    const [one, two] = [await listen(), await listen()];
+    const made = over([one, two]);
+    const source = new undici.EventSource('http://svc/', { node: { dispatcher: made.door } } as never);
+    const messages: string[] = [];
+    source.addEventListener('message', (event) => messages.push((event as unknown as MessageEvent).data));
+    await until(() => messages.length === 1);
+    expect([...made.load.values()]).toEqual([1, 0]);
+    if (how === 'ends') answers[0]?.end();
+    else for (const each of one.sockets) each.resetAndDestroy();
+    await until(() => messages.length === 2);
+    expect([[...made.load.values()], messages]).toEqual([
+      [0, 1],
+      ['1', '2'],
+    ]);
+    source.close();
+    await until(() => made.busy === 0);
+  });
+
+  it('is cut when the connections are closed', async () => {
+    const clock = new VirtualClock();
+    const server = await http((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: one\n\n');
+    });
+    const made = over([server], { clock });
+    const source = new undici.EventSource('http://svc/', { node: { dispatcher: made.door } } as never);
+    await once(source as never, 'message');
+    const failed = once(source as never, 'error');
+    const closing = made.transport.close(1_000);
+    await clock.advance(1_000);
+    await Promise.all([closing, failed, server.quiet()]);
+    source.close();
   });
 });
