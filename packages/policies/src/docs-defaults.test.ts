@@ -24,6 +24,7 @@ const pages: Record<string, object> = {
   breaker: policies.breakerDefaults,
   deadline: policies.deadlineDefaults,
   fallback: policies.fallbackDefaults,
+  hedge: policies.hedgeDefaults,
   'keyed-buckets': policies.keyedBucketsDefaults,
   retry: policies.retryDefaults,
   'retry-budget': policies.retryBudgetDefaults,
