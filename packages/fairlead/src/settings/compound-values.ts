@@ -79,7 +79,7 @@ function contentTypeOf(body: string): string {
 /** Where the endpoints of a service come from: a URL whose scheme names the source, a list of origins, or a resolver. */
 export type Source = string | readonly string[] | Resolver;
 
-const scheme = /^[a-z][a-z0-9+.-]*:\/\/./i;
+const scheme = /^(?:file:|unix:\/|[a-z][a-z0-9+.-]*:\/\/)./i;
 
 /** Whether `text` is written like a source; no option is. */
 export function looksLikeSource(text: string): boolean {

@@ -276,7 +276,8 @@ it('text is checked by whoever wants it', () => {
 });
 
 it('only what begins with a scheme looks like a source', () => {
-  for (const yes of ['http://a', 'dns+srv://_http._tcp.a', 'k8s://a']) expect(looksLikeSource(yes)).toBe(true);
+  for (const yes of ['http://a', 'dns+srv://_http._tcp.a', 'k8s://a', 'file:a.json', 'unix:/a'])
+    expect(looksLikeSource(yes)).toBe(true);
   for (const no of ['payments:8080', '2s', '100/s;burst=200', '200 {"url":"http://a"}', '//a', 'http://', '1a://b'])
     expect(looksLikeSource(no)).toBe(false);
 });
