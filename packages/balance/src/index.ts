@@ -11,6 +11,8 @@ export {
 export { type LatencyOptions, latencyDefaults, type Node, type NodeHost } from './node.js';
 export * from './p2c.js';
 export type { PeakEwma, TypicalLatency } from './peak-ewma.js';
+export * from './resolvers/compose/failover.js';
+export * from './resolvers/compose/first-of.js';
 export * from './resolvers/consul/consul.js';
 export * from './resolvers/consul/consul-access.js';
 export type { ConsulAttributes, ConsulInstanceOptions } from './resolvers/consul/consul-instances.js';

@@ -39,6 +39,16 @@ describe('resolverOf', () => {
     expect(told(resolverOf('dns+https://[::1]:8443/'))).toEqual(['https://[::1]:8443']);
   });
 
+  it('reads several with | between them as those that stand in for one another', () => {
+    const both = resolverOf('http://10.0.0.5:8080,http://b | http://c');
+    expect(both.name).toBe('http://10.0.0.5:8080,http://b | http://c');
+    expect(told(both)).toEqual(['http://10.0.0.5:8080', 'http://b', 'http://c']);
+    expect(resolverOf(['http://a', 'http://b|dns://c:80']).name).toBe('http://a,http://b | dns://c:80');
+    const wrong = () => resolverOf('dn://a | dns://b | nobody', { name: 'FAIRLEAD_SERVICE_PAYMENTS' });
+    expect(wrong).toThrow(/2 problems[\s\S]*did you mean dns:\/\/a\?[\s\S]*http:\/\/nobody/);
+    expect(() => resolverOf('http://a |')).toThrow('expected a source');
+  });
+
   it('knows the schemes it is told of', () => {
     const given: string[] = [];
     const kubernetes = (source: string): Resolver => {

@@ -1,5 +1,6 @@
 /** @module Where the endpoints of a service come from, written as text. */
 import { ConfigError, type ConfigProblem, closest, type Resolver } from '@fairlead/core';
+import { failover } from './compose/failover.js';
 import { dns } from './dns/dns.js';
 import { fileOf } from './file/file.js';
 import { fixed, withoutCredentials } from './fixed.js';
@@ -34,10 +35,13 @@ const builtIn: SourceSchemes = Object.freeze({
  * - `dns+srv://_http._tcp.payments.prod.svc.cluster.local`: the targets of its SRV records, with https if the name begins
  *   with `_https.`
  * - whatever `schemes` adds
+ * - several of these with `|` between them: {@link failover}, the first is preferred
  * @throws ConfigError that lists everything that is wrong, with the known schemes
  */
 export function resolverOf(source: string | readonly string[], options: SourceOptions = {}): Resolver {
   const { name = 'source', schemes = {} } = options;
+  const ranks = textOf(source).split('|');
+  if (ranks.length > 1) return failover(allOf(ranks, (rank) => resolverOf(rank, options)));
   const known: SourceSchemes = { ...builtIn, ...schemes };
   const entries = entriesOf(source);
   if (entries.length === 0) throw wrong([{ name, value: source, expected: `a source: ${formsOf(known)}` }]);
@@ -59,10 +63,30 @@ function wrong(problems: readonly ConfigProblem[]): ConfigError {
   return new ConfigError(problems, 'where the endpoints come from');
 }
 
-function entriesOf(source: unknown): string[] {
+/** What `make` makes of each. @throws ConfigError with the problems of all */
+function allOf(texts: readonly string[], make: (text: string) => Resolver): readonly Resolver[] {
+  const made: Resolver[] = [];
+  const problems: ConfigProblem[] = [];
+  for (const text of texts) {
+    try {
+      made.push(make(text));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problems.push(...error.problems);
+    }
+  }
+  if (problems.length > 0) throw wrong(problems);
+  return made;
+}
+
+function textOf(source: unknown): string {
   const list: unknown[] = Array.isArray(source) ? source : [source];
-  return list
-    .flatMap((entry) => String(entry ?? '').split(','))
+  return list.map((entry) => String(entry ?? '')).join(',');
+}
+
+function entriesOf(source: unknown): string[] {
+  return textOf(source)
+    .split(',')
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '');
 }
