@@ -136,27 +136,40 @@ export interface Transport {
 export function createTransport(options?: Partial<TransportOptions>): Transport {
   const settings = resolveOptions('transport', options, transportDefaults, rules);
   const pools = new Pools(settings);
+  // HTTP/2 has no upgrade, and what it has instead few servers speak.
+  const upgradePools = settings.http2 ? new Pools({ ...settings, http2: false }) : pools;
+  const all = upgradePools === pools ? [pools] : [pools, upgradePools];
   let closing: Promise<void> | null = null;
   const handler: Handler = function transport(call) {
     const { endpoint, path, scope } = call;
     if (endpoint === null || closing !== null || !isOriginForm(path)) return refuse(call);
     if (scope.canceled) return Promise.reject(scope.reason);
-    const pool = pools.at(endpoint, call.runtime.clock);
+    const { clock } = call.runtime;
     const tap = tapOf(call.attributes);
-    if (tap !== null) return new TappedAttempt(call, endpoint, pool, settings, tap).send();
-    return new Attempt(call, endpoint, pool, settings).send();
+    if (tap === null) return new Attempt(call, endpoint, pools.at(endpoint, clock), settings).send();
+    const upgrades = tap.wishes.upgrade !== null || call.method === 'CONNECT';
+    const pool = (upgrades ? upgradePools : pools).at(endpoint, clock);
+    return new TappedAttempt(call, endpoint, pool, settings, tap).send();
   };
   return {
     handler,
     warm(endpoint, clock) {
       if (closing === null && settings.warmConnections > 0) pools.at(endpoint, clock).warm();
     },
-    release: (endpoint) => pools.release(endpoint),
-    close: (graceMs = settings.closeMs) => (closing ??= pools.close(graceMs)),
+    release(endpoint) {
+      for (const each of all) each.release(endpoint);
+    },
+    close: (graceMs = settings.closeMs) => (closing ??= closeAll(all, graceMs)),
     stats: () => ({
-      origins: [...pools].map(({ origin, inFlight, connector: { connected } }) => ({ origin, inFlight, connected })),
+      origins: all.flatMap((each) =>
+        [...each].map(({ origin, inFlight, connector: { connected } }) => ({ origin, inFlight, connected })),
+      ),
     }),
   };
+}
+
+async function closeAll(all: readonly Pools[], graceMs: number): Promise<void> {
+  await Promise.all(all.map((each) => each.close(graceMs)));
 }
 
 function refuse(call: Call): Promise<Reply> {

@@ -3,14 +3,16 @@
  * load while the connection lasts, or that a deadline cuts: plain upgrades, CONNECT, WebSocket, EventSource.
  */
 import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createSecureServer } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { type Middleware, Scope } from '@fairlead/core';
 import { VirtualClock } from '@fairlead/testing';
 import { describe, expect, it } from 'vitest';
+import { authority, server as identity } from '../../test/certificates.js';
 import { undici } from '../../test/door.js';
 import { doorSite } from '../../test/door-site.js';
-import { closedPort, rejection, until } from '../../test/servers.js';
+import { closedPort, rejection, serve, until } from '../../test/servers.js';
 import { acceptWebSocket } from '../../test/web-socket.js';
 import { installDoor } from './index.js';
 
@@ -75,6 +77,34 @@ describe('an upgrade', () => {
     made.door.dispatch({ origin: 'http://svc', path: '/', method: 'GET', upgrade: 'chat' } as never, handler);
     await until(() => errors.length > 0 && server.sockets.size === 0);
     expect(errors.sort()).toEqual(['not wanted', 'socket: not wanted']);
+  });
+
+  it('needs HTTP/1, and gets it where the service has HTTP/2', async () => {
+    const server = createSecureServer({ ...identity, allowHTTP1: true, settings: { enableConnectProtocol: true } });
+    const seen: string[] = [];
+    server.on('request', (request, response) => {
+      seen.push(request.httpVersion);
+      response.end();
+    });
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
+      seen.push(`upgrade ${request.httpVersion}`);
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: chat\r\nconnection: upgrade\r\n\r\nhi');
+    });
+    const site = await serve(server as never, 'https');
+    const tls = { ca: authority, servername: 'payments.test' };
+    const made = over([site], { transport: { http2: true, tls } });
+    for (const protocol of ['chat', 'websocket']) {
+      await (await undici.request('http://svc/', { dispatcher: made.door })).body.dump();
+      const { socket } = await undici.upgrade('http://svc/', { dispatcher: made.door, protocol });
+      expect(String((await once(socket, 'data'))[0])).toBe('hi');
+      expect(made.transport.stats().origins.map(({ inFlight }) => inFlight)).toEqual([0, 1]);
+      socket.destroy();
+      await until(() => made.busy === 0);
+    }
+    expect(seen).toEqual(['2.0', 'upgrade 1.1', '2.0', 'upgrade 1.1']);
+    await made.close();
+    await site.quiet();
+    await site.close();
   });
 
   it('goes through CONNECT', async () => {
