@@ -139,8 +139,22 @@ class Model {
     return this.cut(text, ending === 'stall' || ending === 'hang' ? { stallAfter: 9 } : {}, pieces);
   }
 
-  #bookmark(version: number): string {
-    const metadata = { resourceVersion: `${version}` };
+  /** A watch that begins with what there is; or the refusal of a server that has no such thing. */
+  begin(ending: string = ['end', 'early', 'reset', 'stall', 'refused'][this.below(5)] as string): Step {
+    if (ending === 'refused')
+      return reply([400, 422][this.below(2)] as number, { body: 'sendInitialEvents is forbidden' });
+    const lines = [...this.slices].map(([name, slice]) => {
+      return `${JSON.stringify({ type: 'ADDED', object: this.#object(name, slice, this.version) })}\n`;
+    });
+    if (ending === 'early') return this.cut(lines.slice(0, this.below(lines.length + 1)).join(''), {});
+    const text = lines.join('') + this.#bookmark(this.version, { 'k8s.io/initial-events-end': 'true' });
+    const pieces = 1 + this.below(6);
+    if (ending === 'reset') return this.cut(text, { cutAfter: this.below(pieces + 1) }, pieces);
+    return this.cut(text, ending === 'stall' ? { stallAfter: 9 } : {}, pieces);
+  }
+
+  #bookmark(version: number, annotations?: object): string {
+    const metadata = { resourceVersion: `${version}`, annotations };
     return `${JSON.stringify({ type: 'BOOKMARK', object: { metadata, addressType: '', endpoints: null, ports: null } })}\n`;
   }
 
@@ -161,6 +175,7 @@ class Model {
     if (trouble === 2) return reply([401, 403, 429, 500, 503, 504][this.below(6)] as number, { body: 'plain text' });
     if (trouble === 3) return this.cut('{"metadata":{"resourceVer', { cutAfter: this.below(3) });
     if (!query.has('watch')) return this.page(query);
+    if (query.has('sendInitialEvents')) return this.begin();
     return this.watch(
       query,
       ['end', 'reset', 'hang', 'error', 'garbage', 'end', 'reset', 'end'][this.below(8)] as string,
@@ -175,6 +190,7 @@ async function live(seed: number, requests: number): Promise<void> {
   const backend = scripted((call, n) => {
     if (n <= requests) return model.answer(call);
     const query = new URL(call.path, 'http://api.invalid').searchParams;
+    if (query.has('sendInitialEvents')) return model.begin('stall');
     return query.has('watch') ? model.watch(query, 'stall') : model.page(query);
   });
   const untrue: string[] = [];

@@ -31,11 +31,19 @@ describe('kubernetes', () => {
   });
 
   it('lists every wrong option, missing ones among them', () => {
-    const names = ['service', 'port', 'handler'].map((name) => `kubernetes.${name}`);
+    const names = ['service', 'handler'].map((name) => `kubernetes.${name}`);
     expect(problems({}).sort()).toEqual(names.sort());
     const wrong = { service: 'A/b', namespace: '..', port: 0, handler: 7, access: {}, watchSeconds: 9, relistMs: 1 };
-    const more = { requestTimeoutMs: 0, pageSize: 0, minBackoffMs: 0, maxBackoffMs: Number.NaN, other: 1 };
-    expect(problems({ ...wrong, ...more })).toHaveLength(12);
+    const more = {
+      requestTimeoutMs: 0,
+      pageSize: 0,
+      minBackoffMs: 0,
+      maxBackoffMs: Number.NaN,
+      spreadMs: 0,
+      family: 5,
+      other: 1,
+    };
+    expect(problems({ ...wrong, ...more })).toHaveLength(14);
   });
 
   it('needs a namespace from somewhere', () => {

@@ -1,38 +1,61 @@
-/** @module The endpoints of a Kubernetes Service, from its EndpointSlices. */
-import { type Checks, ConfigError, check, checks, type Handler, type Resolver, resolveOptions } from '@fairlead/core';
-import { type Access, inCluster } from './access/access.js';
-import { ListWatch, type ListWatchOptions } from './list-watch/list-watch.js';
+/** @module The endpoints of Kubernetes Services, from their EndpointSlices. */
+import {
+  type Checks,
+  type Clock,
+  ConfigError,
+  check,
+  checks,
+  type Handler,
+  type Resolver,
+  resolveOptions,
+} from '@fairlead/core';
+import type { Access } from './access/access.js';
+import { findAccess } from './access/find-access.js';
+import { ServerState } from './list-watch/server-state.js';
+import { ServiceWatch, type WatchSettings } from './service-watch.js';
 import { type KubernetesTarget, labelCheck, portCheck } from './target.js';
 
-/** What {@link kubernetes} can be told. */
-export interface KubernetesOptions extends ListWatchOptions {
-  /** Name of the Service. */
-  readonly service: string;
-  /** Its namespace. Default null: the one that this process runs in. */
-  readonly namespace: string | null;
-  /** Name of the port, or the number that the pods listen on (see {@link KubernetesTarget}). */
-  readonly port: string | number;
-  /** How to reach the API server. Default null: {@link inCluster}. */
+/** What {@link kubernetesApi} can be told. */
+export interface KubernetesApiOptions extends WatchSettings {
+  /** How to reach the API server. Default null: {@link findAccess}. */
   readonly access: Access | null;
-  /** Sends requests to `call.endpoint`: a transport that trusts `access.ca`. */
+  /** Sends requests to `call.endpoint`: see {@link connectTo}, or a transport that trusts `access.ca`. */
   readonly handler: Handler;
   /** How long a watch lasts at most, in seconds; each lasts 80 to 100 % of that. Default 300. */
   readonly watchSeconds: number;
-  /** After how long a watch is followed by a list instead of the next watch, in ms. Default 1,800,000 (half an hour). */
+  /** After how long a watch is followed by everything anew instead of the next watch, in ms. Default 1,800,000 (half an hour). */
   readonly relistMs: number;
-  /** Time for one page of a list, in ms. Default 30,000. */
+  /** Time for the head of an answer, for one page of a list, and for everything that a watch begins with, in ms. Default 30,000. */
   readonly requestTimeoutMs: number;
   /** EndpointSlices in one page of a list. Default 500. */
   readonly pageSize: number;
-  /** The shortest wait after a failure, in ms. Default 200. */
+  /** The shortest wait after a failure of its own, in ms. Default 200. */
   readonly minBackoffMs: number;
-  /** The longest wait after failures, in ms. Default 30,000. */
+  /** The longest wait after failures of its own, in ms. Default 30,000. */
   readonly maxBackoffMs: number;
+  /**
+   * Over how long the processes of a fleet spread when the API server has cut them all off, in ms. Default 75,000, so that
+   * of 10,000 processes no more than 2 % come back in any second; a small fleet can do with less, and knows sooner.
+   */
+  readonly spreadMs: number;
+  /** Which of its addresses is used of a pod that has one of each family. Default 4. */
+  readonly family: 4 | 6;
+}
+
+/** What {@link kubernetes} can be told. */
+export interface KubernetesOptions extends KubernetesApiOptions {
+  /** Name of the Service. */
+  readonly service: string;
+  /** Its namespace. Default null: the one that `access` says. */
+  readonly namespace: string | null;
+  /** Which port (see {@link KubernetesTarget}). Default null: the only one. */
+  readonly port: string | number | null;
 }
 
 /** See {@link KubernetesOptions}. */
-export const kubernetesDefaults: Readonly<Omit<KubernetesOptions, 'service' | 'port' | 'handler'>> = Object.freeze({
+export const kubernetesDefaults: Readonly<Omit<KubernetesOptions, 'service' | 'handler'>> = Object.freeze({
   namespace: null,
+  port: null,
   access: null,
   watchSeconds: 300,
   relistMs: 1_800_000,
@@ -40,6 +63,8 @@ export const kubernetesDefaults: Readonly<Omit<KubernetesOptions, 'service' | 'p
   pageSize: 500,
   minBackoffMs: 200,
   maxBackoffMs: 30_000,
+  spreadMs: 75_000,
+  family: 4,
 });
 
 const isAccess = (value: unknown): boolean => {
@@ -47,10 +72,7 @@ const isAccess = (value: unknown): boolean => {
   return typeof server === 'object' && server !== null && typeof token === 'function';
 };
 
-const rules: Checks<KubernetesOptions> = {
-  service: labelCheck,
-  namespace: checks.orNull(labelCheck),
-  port: portCheck,
+const apiRules: Checks<KubernetesApiOptions> = {
   access: checks.orNull(
     check('an object with the endpoint of the API server and a function that gives tokens', isAccess),
   ),
@@ -61,43 +83,114 @@ const rules: Checks<KubernetesOptions> = {
   pageSize: checks.integer(1, 10_000),
   minBackoffMs: checks.ms(1),
   maxBackoffMs: checks.ms(1),
+  spreadMs: checks.ms(1),
+  family: check('4 or 6', (v) => v === 4 || v === 6),
 };
 
+const rules: Checks<KubernetesOptions> = {
+  ...apiRules,
+  service: labelCheck,
+  namespace: checks.orNull(labelCheck),
+  port: checks.orNull(portCheck),
+};
+
+/** The Services that one API server knows. */
+export interface KubernetesApi {
+  /**
+   * A resolver of a Service. Resolvers of the same Service share one watch, on the same clock, for as long as any of them
+   * is watched; and all resolvers of an API server come back together after it was away.
+   * @throws ConfigError if the namespace is not known
+   */
+  resolver(target: KubernetesTarget): Resolver;
+  /** The Services that are watched at present, as `namespace/service`. */
+  readonly watched: readonly string[];
+}
+
 /**
- * A resolver that lists and watches the EndpointSlices of one Service (API `discovery.k8s.io/v1`, label
- * `kubernetes.io/service-name`) and tells who is ready; where nobody is, who terminates and still serves (KEP-1669).
+ * Makes resolvers that share what can be shared. Nothing is asked before one of them is watched.
+ * @throws ConfigError on unknown, missing or wrong options, or if there is no access
+ */
+export function kubernetesApi(
+  options: Partial<KubernetesApiOptions> & Pick<KubernetesApiOptions, 'handler'>,
+): KubernetesApi {
+  const handler = options.handler ?? (null as never);
+  const { namespace: _, port: __, ...defaults } = kubernetesDefaults;
+  const settings = resolveOptions('kubernetes', { ...options, handler }, { ...defaults, handler }, apiRules);
+  return new Api(settings, settings.access ?? findAccess());
+}
+
+/**
+ * A resolver that watches the EndpointSlices of one Service (API `discovery.k8s.io/v1`, label `kubernetes.io/service-name`)
+ * and tells who is ready; where nobody is, who terminates and still serves (KEP-1669).
  *
  * Each endpoint knows its zone, and has as attributes `node`, `pod`, `hints` and `terminating`. Its origin is `https` where
- * the port's `appProtocol` is `https` or its name begins so.
+ * the port's `appProtocol` is `https` or its name begins so; its weight is the annotation or label `fairlead.dev/weight` of
+ * its slice.
  *
- * A failure is told as an error and tried again after 0.2 to 30 s; it never takes endpoints away. The process needs `get`,
- * `list` and `watch` on `endpointslices` in the namespace of the Service.
+ * A failure is told as an error and tried again; it never takes endpoints away. What is known is told again whenever a
+ * watch is resumed, so that its age says how long nobody has confirmed it. The process needs `get`, `list` and `watch` on
+ * `endpointslices` in the namespace of the Service. For several Services of one API server use {@link kubernetesApi}.
  * @throws ConfigError on unknown, missing or wrong options, or if there is no access
  */
 export function kubernetes(
-  options: Partial<KubernetesOptions> & Pick<KubernetesOptions, 'service' | 'port' | 'handler'>,
+  options: Partial<KubernetesOptions> & Pick<KubernetesOptions, 'service' | 'handler'>,
 ): Resolver {
-  const { service, port, handler } = options;
   // What must be given and is not should fail its check rather than count as not given.
-  const given = { ...options, service: service ?? (null as never), port: port ?? (null as never) };
-  const settings = resolveOptions<KubernetesOptions>(
-    'kubernetes',
-    { ...given, handler: handler ?? (null as never) },
-    { ...kubernetesDefaults, service, port, handler },
-    rules,
-  );
-  const access = settings.access ?? inCluster();
-  const namespace = settings.namespace ?? access.namespace;
-  if (namespace === null) {
-    const expected = 'a namespace, since the one of this process is not known';
-    throw new ConfigError([{ name: 'kubernetes.namespace', expected }], 'options of kubernetes');
+  const { service = null as never, handler = null as never } = options;
+  const defaults = { ...kubernetesDefaults, service, handler };
+  const settings = resolveOptions<KubernetesOptions>('kubernetes', { ...options, service, handler }, defaults, rules);
+  return new Api(settings, settings.access ?? findAccess()).resolver(settings);
+}
+
+class Api implements KubernetesApi {
+  readonly #settings: KubernetesApiOptions;
+  readonly #access: Access;
+  readonly #server: ServerState;
+  /** Whoever has a clock of its own has watches of its own. */
+  readonly #watches: Map<Clock, Map<string, ServiceWatch>> = new Map();
+
+  constructor(settings: KubernetesApiOptions, access: Access) {
+    this.#settings = settings;
+    this.#access = access;
+    this.#server = new ServerState(settings);
   }
-  const slices = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
-  const path = `${slices}?labelSelector=kubernetes.io%2Fservice-name%3D${service}`;
-  return {
-    name: `kubernetes://${service}.${namespace}:${port}`,
-    watch(tell, scope, runtime) {
-      new ListWatch({ access, handler, runtime, scope }, path, port, settings, tell).start();
-    },
-  };
+
+  get watched(): readonly string[] {
+    return [...this.#watches.values()].flatMap((watches) => [...watches.keys()]);
+  }
+
+  resolver(target: KubernetesTarget): Resolver {
+    const { service, port } = target;
+    const namespace = target.namespace ?? this.#access.namespace;
+    if (namespace === null) {
+      const expected = 'a namespace, since the one of this process is not known';
+      throw new ConfigError([{ name: 'kubernetes.namespace', expected }], 'options of kubernetes');
+    }
+    return {
+      name: `kubernetes://${service}.${namespace}${port === null ? '' : `:${port}`}`,
+      watch: (tell, scope, runtime) => {
+        if (scope.canceled) return;
+        // An event is of whoever listens, and not of the watch that they share.
+        const watches = this.#watches.get(runtime.clock) ?? new Map<string, ServiceWatch>();
+        this.#watches.set(runtime.clock, watches);
+        const key = `${namespace}/${service}`;
+        let watch = watches.get(key);
+        if (watch === undefined) {
+          watch = this.#open(namespace, service, runtime.clock, () => {
+            watches.delete(key);
+            if (watches.size === 0) this.#watches.delete(runtime.clock);
+          });
+          watches.set(key, watch);
+        }
+        watch.listen(port, tell, scope);
+      },
+    };
+  }
+
+  #open(namespace: string, service: string, clock: Clock, onUnused: () => void): ServiceWatch {
+    const slices = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
+    const path = `${slices}?labelSelector=kubernetes.io%2Fservice-name%3D${service}`;
+    const api = { access: this.#access, handler: this.#settings.handler, runtime: { clock } };
+    return new ServiceWatch(api, this.#server, path, this.#settings, onUnused);
+  }
 }

@@ -14,15 +14,21 @@ function problemsOf(text: string): ConfigError['problems'] {
 
 describe('parseTarget', () => {
   it.each([
-    ['kubernetes://payments.prod:http', { service: 'payments', namespace: 'prod', port: 'http' }],
-    ['kubernetes://payments.prod:8080', { service: 'payments', namespace: 'prod', port: 8080 }],
-    ['kubernetes://payments:http', { service: 'payments', namespace: null, port: 'http' }],
-    ['Kubernetes://p2.n-1:http-2/', { service: 'p2', namespace: 'n-1', port: 'http-2' }],
-    [`kubernetes://${'a'.repeat(63)}:1`, { service: 'a'.repeat(63), namespace: null, port: 1 }],
+    ['kubernetes://payments.prod:http', { service: 'payments', namespace: 'prod', port: 'http', context: null }],
+    ['kubernetes://payments.prod:8080', { service: 'payments', namespace: 'prod', port: 8080, context: null }],
+    ['kubernetes://payments:http', { service: 'payments', namespace: null, port: 'http', context: null }],
+    ['Kubernetes://p2.n-1:http-2/', { service: 'p2', namespace: 'n-1', port: 'http-2', context: null }],
+    [`kubernetes://${'a'.repeat(63)}:1`, { service: 'a'.repeat(63), namespace: null, port: 1, context: null }],
+    ['kubernetes://payments.prod', { service: 'payments', namespace: 'prod', port: null, context: null }],
+    ['kubernetes://payments', { service: 'payments', namespace: null, port: null, context: null }],
+    ['kubernetes://a.b:c?context=kind-dev', { service: 'a', namespace: 'b', port: 'c', context: 'kind-dev' }],
+    [
+      'kubernetes://a/?context=arn%3Aaws%2Fx%20y',
+      { service: 'a', namespace: null, port: null, context: 'arn:aws/x y' },
+    ],
   ])('reads %s', (text, target) => expect(parseTarget(text)).toEqual(target));
 
   it.each([
-    ['kubernetes://payments.prod', ['port']],
     ['kubernetes://payments.prod:', ['port']],
     ['kubernetes://payments.prod:0', ['port']],
     ['kubernetes://payments.prod:65536', ['port']],
@@ -34,7 +40,10 @@ describe('parseTarget', () => {
     ['kubernetes://payments..:http', ['namespace', 'source']],
     ['kubernetes://user@payments.prod:http', ['source']],
     ['kubernetes://payments.prod:http/path', ['source']],
-    ['kubernetes://payments.prod:http?x=1', ['source']],
+    ['kubernetes://payments.prod:http?x=1', ['x']],
+    ['kubernetes://payments.prod:http?context=', ['context']],
+    ['kubernetes://payments.prod:http?context=a&context=b&contxt=c', ['context', 'contxt']],
+    ['kubernetes://payments.prod:http?context=a#b', ['source']],
     ['kubernetes:payments', ['source']],
     ['http://payments', ['source']],
     ['', ['source']],

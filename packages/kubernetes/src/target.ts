@@ -1,5 +1,5 @@
 /** @module Which Service, and which of its ports: `kubernetes://payments.prod:http`. */
-import { type Check, ConfigError, type ConfigProblem, check } from '@fairlead/core';
+import { type Check, ConfigError, type ConfigProblem, check, closest } from '@fairlead/core';
 
 /** What a `kubernetes://` source names. */
 export interface KubernetesTarget {
@@ -9,9 +9,12 @@ export interface KubernetesTarget {
   readonly namespace: string | null;
   /**
    * Which port: its name in the Service, or the number that the pods listen on. That is the Service's `targetPort`; the
-   * number that the Service itself shows is nowhere in its EndpointSlices.
+   * number that the Service itself shows is nowhere in its EndpointSlices. Null for the only one that there is, or the
+   * one without a name.
    */
-  readonly port: string | number;
+  readonly port: string | number | null;
+  /** The context of a kubeconfig by which the API server is reached; null or absent for the usual way. */
+  readonly context?: string | null;
 }
 
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -32,26 +35,39 @@ export function isPortNumber(value: unknown): value is number {
 }
 
 /**
- * Reads `kubernetes://service.namespace:port`, where the namespace may be left out for that of this process.
+ * Reads `kubernetes://service.namespace:port`, where the namespace may be left out for that of this process, and the port
+ * where there is only one. `?context=NAME` names a context of a kubeconfig.
  * @throws ConfigError that lists everything that is wrong with it
  */
 export function parseTarget(text: string): KubernetesTarget {
-  const match = /^kubernetes:\/\/([^:/?#@]*)(?::([^:/?#@]*))?\/?$/i.exec(text);
-  if (match === null) throw wrong([{ name: 'source', value: text, expected: 'kubernetes://service.namespace:port' }]);
+  const match = /^kubernetes:\/\/([^:/?#@]*)(?::([^:/?#@]*))?\/?(?:\?([^#]*))?$/i.exec(text);
+  if (match === null) throw wrong([{ name: 'source', value: text, expected: form }]);
   const [service = '', namespace = null, ...rest] = (match[1] as string).split('.');
   const given = match[2];
-  const port = given !== undefined && /^\d+$/.test(given) ? Number(given) : (given ?? '');
+  const port = given !== undefined && /^\d+$/.test(given) ? Number(given) : (given ?? null);
   const problems: ConfigProblem[] = [];
   if (!labelCheck.test(service)) problems.push(problem('service', service, labelCheck));
   if (namespace !== null && !labelCheck.test(namespace)) problems.push(problem('namespace', namespace, labelCheck));
-  if (!portCheck.test(port)) problems.push(problem('port', given, portCheck));
+  if (port !== null && !portCheck.test(port)) problems.push(problem('port', given, portCheck));
   if (rest.length > 0) {
     // Most likely the DNS name of the Service.
     const didYouMean = `kubernetes://${service}.${namespace}${given === undefined ? '' : `:${given}`}`;
     problems.push({ name: 'source', value: text, expected: 'nothing after the namespace', didYouMean });
   }
+  const context = contextOf(match[3], problems);
   if (problems.length > 0) throw wrong(problems);
-  return { service, namespace, port };
+  return { service, namespace, port, context };
+}
+
+const form = 'kubernetes://service.namespace:port, with ?context=NAME if need be';
+
+function contextOf(query: string | undefined, problems: ConfigProblem[]): string | null {
+  let context: string | null = null;
+  for (const [name, value] of new URLSearchParams(query ?? '')) {
+    if (name === 'context' && value !== '' && context === null) context = value;
+    else problems.push({ name, value, expected: form, didYouMean: closest(name, ['context']) });
+  }
+  return context;
 }
 
 function problem(name: string, value: unknown, { expected }: Check): ConfigProblem {

@@ -1,91 +1,42 @@
 /** @module How to reach the API server, and as whom. */
-import { readFileSync } from 'node:fs';
-import { isIPv6 } from 'node:net';
-import { join } from 'node:path';
-import { ConfigError, type ConfigProblem, createEndpoint, type Endpoint } from '@fairlead/core';
-import { isPortNumber } from '../target.js';
+import type { Clock, Endpoint, HeaderPairs } from '@fairlead/core';
 
-/** The way to one API server. Any object of this shape will do, for `kubectl proxy` for instance. */
+/** What a connection to the API server needs of TLS, in the words of `tls.connect`. Certificates and keys are PEM. */
+export interface AccessTls {
+  /** Who signs the server's certificate; absent for those whom the system trusts. */
+  readonly ca?: string;
+  /** Client certificate, with {@link key}. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** Name that the server's certificate must bear, where it is not that of the server. */
+  readonly servername?: string;
+  /** False where the server's certificate is not looked at. */
+  readonly rejectUnauthorized?: boolean;
+}
+
+/**
+ * The way to one API server. Any object of this shape will do, for `kubectl proxy` for instance. What its functions throw
+ * is told as an error of the request, and they are asked again for the next.
+ */
 export interface Access {
   readonly server: Endpoint;
+  /** What stands before `/apis` where the server is behind a gateway: `/k8s/clusters/c-1`. Default nothing. */
+  readonly basePath?: string;
   /** Certificates (PEM) that sign the server's, for the `tls.ca` of the transport; null for those of the system. */
   readonly ca: string | null;
   /** The namespace that this process runs in, where known. */
   readonly namespace: string | null;
+  /** Headers beside `authorization`: whom to act as. Default none. */
+  readonly headers?: HeaderPairs;
   /**
    * The bearer token, null for none. Asked for every request: tokens expire within the hour, and the kubelet replaces
-   * them in place. What it throws is told as an error, and it is asked again.
+   * them in place.
    */
-  token(): string | null | Promise<string | null>;
-}
-
-/** Where {@link inCluster} looks. */
-export interface InClusterOptions {
-  /** Default `process.env`. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Folder with `token`, `ca.crt` and `namespace`. Default `/var/run/secrets/kubernetes.io/serviceaccount`. */
-  readonly folder?: string;
-}
-
-/**
- * Access from within a pod, by its ServiceAccount: the address is in `KUBERNETES_SERVICE_HOST` and
- * `KUBERNETES_SERVICE_PORT`, the rest is mounted by the kubelet.
- * @throws ConfigError that lists everything that is missing or wrong
- */
-export function inCluster(options: InClusterOptions = {}): Access {
-  const { env = process.env, folder = '/var/run/secrets/kubernetes.io/serviceaccount' } = options;
-  const problems: ConfigProblem[] = [];
-  const server = serverOf(env, problems);
-  const tokenFile = join(folder, 'token');
-  attempt(problems, tokenFile, 'a ServiceAccount token', () => readToken(tokenFile));
-  const caFile = join(folder, 'ca.crt');
-  const ca = attempt(problems, caFile, 'certificates in PEM form', () => {
-    const text = readFileSync(caFile, 'utf8');
-    if (!text.includes('-----BEGIN CERTIFICATE-----')) throw new Error('there is no certificate in it');
-    return text;
-  });
-  if (server === null || problems.length > 0) {
-    throw new ConfigError(problems, 'access to Kubernetes from within a pod');
-  }
-  return { server, ca, namespace: namespaceIn(folder), token: () => readToken(tokenFile) };
-}
-
-function serverOf(env: Readonly<Record<string, string | undefined>>, problems: ConfigProblem[]): Endpoint | null {
-  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env;
-  const before = problems.length;
-  const origin = `https://${isIPv6(host ?? '') ? `[${host}]` : host}:${port}`;
-  if (host === undefined || !/^[\w.:-]+$/.test(host) || !URL.canParse(`https://${isIPv6(host) ? `[${host}]` : host}`)) {
-    const expected = 'the address of the API server, which the kubelet sets in every pod';
-    problems.push({ name: 'KUBERNETES_SERVICE_HOST', value: host, expected });
-  }
-  if (port === undefined || !/^\d+$/.test(port) || !isPortNumber(Number(port))) {
-    problems.push({ name: 'KUBERNETES_SERVICE_PORT', value: port, expected: 'a port from 1 to 65535' });
-  }
-  return problems.length > before ? null : createEndpoint(origin);
-}
-
-/** Synchronous, since it is a small file in memory (tmpfs), read a few times in an hour. */
-function readToken(file: string): string {
-  const token = readFileSync(file, 'utf8').trim();
-  // Whatever is in the file goes into a header. Its content is a secret: no message shows it.
-  if (!/^[\x21-\x7e]+$/.test(token)) throw new Error(`there is no token in ${file}`);
-  return token;
-}
-
-/** Only those who name no namespace need it, and hand-made mounts often lack it: not a problem here. */
-function namespaceIn(folder: string): string | null {
-  try {
-    return readFileSync(join(folder, 'namespace'), 'utf8').trim() || null;
-  } catch {
-    return null;
-  }
-}
-
-function attempt<T>(problems: ConfigProblem[], file: string, what: string, read: () => T): T | null {
-  try {
-    return read();
-  } catch (error) {
-    problems.push({ name: file, expected: `${what} (${(error as Error).message})` });
-    return null;
-  }
+  token(clock: Clock): string | null | Promise<string | null>;
+  /** The `authorization` header, where it is no bearer token; it wins over {@link token}. */
+  authorization?(): string | null;
+  /** Asked for every request, since certificates are replaced too. Default `{ ca }`. See {@link connectTo}. */
+  tls?(clock: Clock): AccessTls | Promise<AccessTls>;
+  /** The server refused this token (401): what is kept of it should be forgotten. */
+  refused?(token: string | null): void;
 }

@@ -5,9 +5,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError } from '@fairlead/core';
+import { ConfigError, systemClock } from '@fairlead/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { inCluster } from './access.js';
+import { inCluster } from './in-cluster.js';
 
 const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
 const env = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '443' };
@@ -36,7 +36,7 @@ describe('inCluster', () => {
   it('finds everything that a pod is given', () => {
     const access = inCluster({ env, folder });
     expect(access).toMatchObject({ server: { origin: 'https://10.96.0.1' }, ca: pem, namespace: 'prod' });
-    expect(access.token()).toBe('first');
+    expect(access.token(systemClock)).toBe('first');
   });
 
   it('writes IPv6 addresses and other ports as URLs want them', () => {
@@ -47,17 +47,17 @@ describe('inCluster', () => {
   it('reads the token anew each time', () => {
     const access = inCluster({ env, folder });
     write({ token: 'second' });
-    expect(access.token()).toBe('second');
+    expect(access.token(systemClock)).toBe('second');
   });
 
   it('has a token file that is gone, empty or garbage as an error of that request, without its content', () => {
     const access = inCluster({ env, folder });
     for (const text of ['', ' \n', 'two words', 'new\r\nheader: x', 'ü']) {
       write({ token: text });
-      expect(() => access.token()).toThrow(`there is no token in ${join(folder, 'token')}`);
+      expect(() => access.token(systemClock)).toThrow(`there is no token in ${join(folder, 'token')}`);
     }
     rmSync(join(folder, 'token'));
-    expect(() => access.token()).toThrow('ENOENT');
+    expect(() => access.token(systemClock)).toThrow('ENOENT');
   });
 
   it('reports everything that is wrong at once', () => {

@@ -1,25 +1,37 @@
 /**
- * @module The loop that keeps the slices of one Service up to date: LIST once, WATCH from there, resume when the watch
- * ends, LIST again when the server has forgotten where we were. What is known stays in force whatever happens to the
- * source; only an answer of the API server ever takes an endpoint away.
+ * @module The loop that keeps the slices of one Service up to date: everything once, then what changes, resume when the
+ * watch ends, everything again when the server has forgotten where we were. What is known stays in force whatever happens
+ * to the source; only an answer of the API server ever takes an endpoint away.
  */
-import { type ResolverUpdate, type ScopeWatcher, Timer } from '@fairlead/core';
-import { merge, otherPorts } from '../slices/merge.js';
-import { readSlice, type Slice, type SliceObject } from '../slices/slice.js';
-import { type ListOptions, list } from './list.js';
+import { errorCode, type Scope, type ScopeWatcher, Timer } from '@fairlead/core';
+import type { SliceObject } from '../slices/objects.js';
+import { type ListListener, type ListOptions, list } from './list.js';
 import { type ApiServer, ApiServerError, UnreadableError } from './request.js';
+import type { ServerState } from './server-state.js';
 import { type WatchListener, watch } from './watch.js';
 
 /** How a {@link ListWatch} goes about it. */
 export interface ListWatchOptions extends ListOptions {
   /** How long a watch lasts at most, in seconds; each lasts 80 to 100 % of that, so that they do not end together. */
   readonly watchSeconds: number;
-  /** After how long a watch is followed by a list instead of the next watch, in ms. */
+  /** After how long a watch is followed by everything anew instead of the next watch, in ms. */
   readonly relistMs: number;
   /** The shortest wait before the next try, in ms. */
   readonly minBackoffMs: number;
   /** The longest wait before the next try, in ms. */
   readonly maxBackoffMs: number;
+}
+
+/** Who is told what a {@link ListWatch} finds. */
+export interface SliceListener extends ListListener {
+  /** What was put since `begin` is everything, and replaces what was known. */
+  commit(): void;
+  removed(object: SliceObject): void;
+  /** The moment to act on changes. */
+  flush(): void;
+  /** The source answers: what is known is as good as new. */
+  confirmed(): void;
+  failed(error: Error): void;
 }
 
 /** A watch that lasted as long as this was a sound one: what is wrong now began anew. In ms. */
@@ -29,43 +41,33 @@ const soundMs = 1_000;
 export class ListWatch extends Timer implements ScopeWatcher, WatchListener {
   override background = true;
   readonly #api: ApiServer;
+  readonly #server: ServerState;
   readonly #path: string;
-  readonly #port: string | number;
   readonly #options: ListWatchOptions;
-  readonly #onUpdate: (update: ResolverUpdate) => void;
-  #slices: Map<string, Slice> = new Map();
-  /** Where to watch from; null if only a list can tell. */
+  readonly #listener: SliceListener;
+  /** What is under way, while something is. */
+  #round: Scope | null = null;
+  /** Where to watch from; null if only everything anew can tell. */
   #version: string | null = null;
-  #listedAt = 0;
+  #completeAt = 0;
+  /** Everything was told in this round. */
+  #complete = false;
   /** Monotonic ms at which the server accepted the watch; null until it has. */
   #openedAt: number | null = null;
   /** Failures since the last sound watch. */
   #failures = 0;
   /** The server forgot our version since the last sound watch. */
   #expired = false;
-  /** Slices have changed since they were last told. */
-  #changed = false;
-  /** An error was told after the slices were. */
-  #troubled = false;
   #stopped = false;
 
-  /**
-   * @param path of the list, with a query to be added to
-   * @param port name of the wanted port, or its number
-   */
-  constructor(
-    api: ApiServer,
-    path: string,
-    port: string | number,
-    options: ListWatchOptions,
-    onUpdate: (update: ResolverUpdate) => void,
-  ) {
+  /** @param path of the list, with a query to be added to */
+  constructor(api: ApiServer, server: ServerState, path: string, options: ListWatchOptions, listener: SliceListener) {
     super();
     this.#api = api;
+    this.#server = server;
     this.#path = path;
-    this.#port = port;
     this.#options = options;
-    this.#onUpdate = onUpdate;
+    this.#listener = listener;
   }
 
   /** Starts; it goes on until the scope of `api` is canceled. */
@@ -74,9 +76,20 @@ export class ListWatch extends Timer implements ScopeWatcher, WatchListener {
     this.fire();
   }
 
+  /** Gets everything anew, now. */
+  renew(): void {
+    this.#version = null;
+    if (this.#stopped) return;
+    const running = this.#round;
+    this.#round = null;
+    this.#api.runtime.clock.disarm(this);
+    running?.cancel();
+    this.fire();
+  }
+
   /** @internal Time for the next try. */
   fire(): void {
-    if (!this.#stopped) void this.#round();
+    if (!this.#stopped) void this.#run();
   }
 
   /** @internal Requests are children of the scope: they have ended already. */
@@ -85,50 +98,74 @@ export class ListWatch extends Timer implements ScopeWatcher, WatchListener {
     this.#api.runtime.clock.disarm(this);
   }
 
-  async #round(): Promise<void> {
+  async #run(): Promise<void> {
+    const scope = this.#api.scope.child();
+    this.#round = scope;
     this.#openedAt = null;
+    this.#complete = false;
+    const seconds = Math.ceil(this.#options.watchSeconds * (0.8 + 0.2 * this.#api.runtime.clock.random()));
+    let failure: Error | null = null;
     try {
-      if (this.#version === null) this.#version = await this.#list();
-      const seconds = Math.ceil(this.#options.watchSeconds * (0.8 + 0.2 * this.#api.runtime.clock.random()));
-      await watch(this.#api, this.#path, this.#version, seconds, this);
-      this.#ended(seconds);
+      await this.#follow({ ...this.#api, scope }, seconds);
     } catch (error) {
-      this.#failed(error as Error);
+      // Credentials are somebody else's code, and may throw anything.
+      failure = error instanceof Error ? error : new Error(String(error));
     }
+    scope.close();
+    if (this.#stopped || this.#round !== scope) return;
+    this.#round = null;
+    if (failure === null) this.#ended(seconds);
+    else this.#failed(failure);
   }
 
-  async #list(): Promise<string> {
-    // Kept apart until it is complete: what is known holds as long as nothing better is.
-    const slices = new Map<string, Slice>();
-    const version = await list(this.#api, this.#path, this.#options, (object) => {
-      const slice = readSlice(object, this.#port);
-      slices.set(slice.name, slice);
-    });
-    this.#slices = slices;
-    this.#listedAt = this.#api.runtime.clock.now();
-    this.#publish();
-    return version;
+  async #follow(api: ApiServer, seconds: number): Promise<void> {
+    const { requestTimeoutMs } = this.#options;
+    if (this.#version === null && this.#server.streams(api.runtime.clock)) {
+      try {
+        return await watch(api, this.#path, { from: null, seconds, requestTimeoutMs }, this);
+      } catch (error) {
+        if (this.#version !== null || !this.#refusesToStream(error)) throw error;
+        this.#server.onlyLists(api.runtime.clock);
+        this.#openedAt = null;
+      }
+    }
+    if (this.#version === null) {
+      this.#version = await list(api, this.#path, this.#options, this.#listener);
+      this.complete();
+      this.#server.reached();
+    }
+    await watch(api, this.#path, { from: this.#version, seconds, requestTimeoutMs }, this);
+  }
+
+  /** Servers that cannot stream say so in one of two ways (400, 422), or ignore the wish and never set the mark. */
+  #refusesToStream(error: unknown): boolean {
+    if (error instanceof ApiServerError) return error.status === 400 || error.status === 422;
+    return this.#openedAt !== null && errorCode(error) === 'ERR_TIMEOUT';
   }
 
   /** @internal */
   opened(): void {
     this.#openedAt = this.#api.runtime.clock.now();
-    // The source answers again: what was told is as good as new.
-    if (this.#troubled) this.#publish();
+    this.#server.reached();
+    if (this.#version === null) this.#listener.begin();
+    else if (!this.#complete) this.#listener.confirmed();
+  }
+
+  /** @internal */
+  complete(): void {
+    this.#complete = true;
+    this.#completeAt = this.#api.runtime.clock.now();
+    this.#listener.commit();
   }
 
   /** @internal */
   put(object: SliceObject): void {
-    const slice = readSlice(object, this.#port);
-    this.#slices.set(slice.name, slice);
-    this.#changed = true;
+    this.#listener.put(object);
   }
 
   /** @internal */
   removed(object: SliceObject): void {
-    const name = object.metadata?.name;
-    if (typeof name !== 'string') throw new UnreadableError('a slice without a name was deleted');
-    if (this.#slices.delete(name)) this.#changed = true;
+    this.#listener.removed(object);
   }
 
   /** @internal */
@@ -138,40 +175,22 @@ export class ListWatch extends Timer implements ScopeWatcher, WatchListener {
 
   /** @internal */
   flush(): void {
-    if (this.#changed) this.#publish();
-  }
-
-  #publish(): void {
-    this.#changed = false;
-    this.#troubled = false;
-    const endpoints = merge(this.#slices.values());
-    this.#tell({ endpoints });
-    const ports = endpoints.length > 0 ? null : otherPorts(this.#slices.values());
-    if (ports === null) return;
-    // Nobody, and that is certain; but a misspelt port should not look like a Service that is scaled to zero.
-    const message = `the Service has no TCP port ${this.#port} in its EndpointSlices; there are: ${ports.join(', ') || 'none'}`;
-    this.#tell({ error: new Error(message) });
-  }
-
-  #tell(update: ResolverUpdate): void {
-    if (!this.#stopped) this.#onUpdate(update);
+    this.#listener.flush();
   }
 
   /** The server ended the watch. That is normal, and the next one goes on from where this one was. */
   #ended(seconds: number): void {
-    if (this.#stopped) return;
-    const now = this.#api.runtime.clock.now();
     const lasted = this.#lasted();
     // A server restored from a backup accepts a version that it has not reached yet, and withholds what happens until
-    // it has (kubernetes/kubernetes#107457). Nothing but a list finds that out.
-    if (now - this.#listedAt >= this.#options.relistMs) this.#version = null;
+    // it has (kubernetes/kubernetes#107457). Nothing but everything anew finds that out.
+    if (this.#api.runtime.clock.now() - this.#completeAt >= this.#options.relistMs) this.#version = null;
+    if (lasted >= seconds * 1_000 - soundMs) this.#again(0);
     // Before its time: the server is going away, and with it everybody's watch, or it always does that.
-    this.#again(lasted < seconds * 1_000 - soundMs ? this.#backoff() : 0);
+    else this.#again(lasted >= soundMs ? this.#server.cut(this.#api.runtime.clock) : this.#backoff());
   }
 
   #failed(error: Error): void {
-    if (this.#stopped) return;
-    this.#lasted();
+    const lasted = this.#lasted();
     if (doubtful(error)) this.#version = null;
     if (error instanceof ApiServerError && error.status === 410 && !this.#expired) {
       // Everyday: after a restart of the server nearly every version is too old. Not an error yet, and no reason to wait
@@ -180,10 +199,20 @@ export class ListWatch extends Timer implements ScopeWatcher, WatchListener {
       this.#again(0);
       return;
     }
-    const wanted = error instanceof ApiServerError ? (error.retryAfterMs ?? 0) : 0;
-    this.#again(this.#backoff() + Math.min(wanted, this.#options.maxBackoffMs));
-    this.#troubled = true;
-    this.#tell({ error });
+    this.#again(this.#wait(error, lasted));
+    this.#listener.failed(error);
+  }
+
+  #wait(error: Error, lasted: number): number {
+    if (error instanceof ApiServerError) {
+      // Whatever it said, it is there.
+      this.#server.reached();
+      return this.#backoff() + Math.min(error.retryAfterMs ?? 0, this.#options.maxBackoffMs);
+    }
+    // A watch that was silent was so for a time of its own; a connection that broke, broke for everybody.
+    const broken = errorCode(error) !== 'ERR_TIMEOUT' && !(error instanceof UnreadableError);
+    const together = broken && (lasted >= soundMs || (this.#openedAt === null && this.#server.cutOff));
+    return together ? this.#server.cut(this.#api.runtime.clock) : this.#backoff();
   }
 
   /** How long the watch lasted, in ms; what went wrong before a sound one is forgotten. */
@@ -210,7 +239,7 @@ export class ListWatch extends Timer implements ScopeWatcher, WatchListener {
   }
 }
 
-/** Whether the version to resume from may be what is wrong, so that only a list helps. */
+/** Whether the version to resume from may be what is wrong, so that only everything anew helps. */
 function doubtful(error: Error): boolean {
   if (error instanceof UnreadableError) return true;
   if (!(error instanceof ApiServerError)) return false;

@@ -1,7 +1,7 @@
 /** @module LIST: everything there is, page by page. */
 import { type Reply, readText } from '@fairlead/core';
-import type { SliceObject } from '../slices/slice.js';
-import { type ApiServer, ask, UnreadableError } from './request.js';
+import type { SliceObject } from '../slices/objects.js';
+import { type ApiServer, ApiServerError, ask, UnreadableError } from './request.js';
 
 interface ListObject {
   readonly metadata?: { readonly resourceVersion?: unknown; readonly continue?: unknown } | null;
@@ -19,24 +19,41 @@ export interface ListOptions {
   readonly requestTimeoutMs: number;
 }
 
+/** Who is told what a list holds. */
+export interface ListListener {
+  /** Everything that was put before is to be forgotten: the list begins, perhaps anew. */
+  begin(): void;
+  put(object: SliceObject): void;
+}
+
 /**
- * Reads every page of a consistent list (no `resourceVersion`: the server's latest). Each object goes to `each`; they
- * belong together only once the last page is there.
+ * Reads every page of a consistent list (no `resourceVersion`: the server's latest). What is put belongs together only
+ * once this has resolved. A list that expires between two pages (410) is begun anew, in one page.
  * @param path with a query, to be added to
- * @returns the resourceVersion of the list, to watch from
- * @throws ApiServerError, with status 410 if the list has expired between two pages and has to be begun anew;
- *   UnreadableError; whatever {@link ask} throws
+ * @returns the resourceVersion of the list, to watch from; it may be lower than one before, since stores are restored
+ *   from backups
+ * @throws ApiServerError, UnreadableError, whatever {@link ask} throws
  */
 export async function list(
   api: ApiServer,
   path: string,
   options: ListOptions,
-  each: (object: SliceObject) => void,
+  listener: ListListener,
 ): Promise<string> {
   const first = `${path}&limit=${options.pageSize}`;
+  listener.begin();
   for (let url = first; ; ) {
-    const page = await ask(api, 'LIST', url, options.requestTimeoutMs, readPage);
-    for (const object of page.items) each(object);
+    let page: Page;
+    try {
+      page = await ask(api, 'LIST', url, options.requestTimeoutMs, readPage);
+    } catch (error) {
+      if (url === first || url === path || !(error instanceof ApiServerError && error.status === 410)) throw error;
+      // The server offers to go on from here, inconsistently. Rather the whole of it at once: that cannot expire.
+      listener.begin();
+      url = path;
+      continue;
+    }
+    for (const object of page.items) listener.put(object);
     if (page.next === null) return page.version;
     url = `${first}&continue=${encodeURIComponent(page.next)}`;
   }

@@ -2,6 +2,7 @@
 import {
   createCall,
   type Handler,
+  type HeaderPairs,
   parseRetryAfter,
   type Reply,
   type Runtime,
@@ -10,6 +11,7 @@ import {
   type Scope,
 } from '@fairlead/core';
 import type { Access } from '../access/access.js';
+import { orCanceled } from '../or-canceled.js';
 
 /** The API server did not do what it was asked for. */
 export class ApiServerError extends Error {
@@ -39,7 +41,8 @@ export interface ApiServer {
   readonly scope: Scope;
 }
 
-const accept: readonly string[] = Object.freeze(['accept', 'application/json']);
+/** How long something may take from now on. */
+export type Within = (ms: number) => void;
 
 /** An error body is a Status object of a few hundred bytes, or less. */
 const maxErrorBytes = 65_536;
@@ -47,31 +50,54 @@ const maxErrorBytes = 65_536;
 /**
  * Sends a GET and lets `read` read the reply.
  * @param what for messages: LIST or WATCH
- * @param withinMs time until the end of the body, in ms; the server's own limits are not to be relied upon
+ * @param headMs time for credentials and for the head of the reply, in ms; the server's own limits are not to be relied
+ *   upon, and it sends the head of a watch at once
+ * @param read is given a function to say how long the body may take
  * @throws ApiServerError on any status but 200; TimeoutError; whatever the handler, the credentials or `read` throw
  */
 export async function ask<T>(
   api: ApiServer,
   what: string,
   path: string,
-  withinMs: number,
-  read: (reply: Reply) => Promise<T>,
+  headMs: number,
+  read: (reply: Reply, within: Within) => Promise<T>,
 ): Promise<T> {
   const { access, handler, runtime } = api;
   const scope = api.scope.child();
   scope.background = true;
-  scope.expireAt(runtime.clock.now() + withinMs, 'attempt', withinMs);
+  const within: Within = (ms) => {
+    scope.dropTimeout();
+    scope.expireAt(runtime.clock.now() + ms, 'attempt', ms);
+  };
   try {
-    const token = await access.token();
+    within(headMs);
+    const given = access.token(runtime.clock);
+    const token = given instanceof Promise ? await orCanceled(given, scope) : given;
     scope.throwIfExpired();
-    const headers = token === null ? accept : [...accept, 'authorization', `Bearer ${token}`];
-    const call = createCall({ service: 'kubernetes', runtime, path, headers, scope });
+    const headers = headersOf(access, token);
+    const call = createCall({
+      service: 'kubernetes',
+      runtime,
+      path: `${access.basePath ?? ''}${path}`,
+      headers,
+      scope,
+    });
     const reply = await handler(call.with({ endpoint: access.server }));
+    if (reply.status === 401) access.refused?.(token);
     if (reply.status !== 200) throw await refusal(what, reply, runtime.clock.wall());
-    return await read(reply);
+    return await read(reply, within);
   } finally {
     scope.close();
   }
+}
+
+function headersOf(access: Access, token: string | null): HeaderPairs {
+  const authorization = access.authorization?.() ?? (token === null ? null : `Bearer ${token}`);
+  return [
+    ...['accept', 'application/json'],
+    ...(authorization === null ? [] : ['authorization', authorization]),
+    ...(access.headers ?? []),
+  ];
 }
 
 async function refusal(what: string, reply: Reply, wallMs: number): Promise<ApiServerError> {

@@ -1,13 +1,15 @@
 /** @module WATCH: what changes from a version on, as long as the stream lasts. */
 import type { BodySink, Reply, ReplyBody } from '@fairlead/core';
-import type { SliceObject } from '../slices/slice.js';
+import type { SliceObject } from '../slices/objects.js';
 import { LineSplitter } from './ndjson.js';
-import { type ApiServer, ApiServerError, ask, UnreadableError } from './request.js';
+import { type ApiServer, ApiServerError, ask, UnreadableError, type Within } from './request.js';
 
 /** Who is told what a watch brings. */
 export interface WatchListener {
   /** The server has accepted the watch. */
   opened(): void;
+  /** Everything that there is has been told; only where the watch was to begin with that. */
+  complete(): void;
   /** A slice is there, in this state: it is new, or has changed. */
   put(object: SliceObject): void;
   /** A slice is gone. `object` is its state before that; only its name means something. */
@@ -18,8 +20,24 @@ export interface WatchListener {
   flush(): void;
 }
 
+/** How a watch is asked for. */
+export interface WatchOptions {
+  /** Where to begin; null to begin with everything that there is (KEP-3157), which not every server can. */
+  readonly from: string | null;
+  /**
+   * How long the server may keep it open. A server that is frozen, or lost with its node, never ends anything, and an idle
+   * watch brings nothing at all, no bookmark either: so 10 s later it is ended from this side.
+   */
+  readonly seconds: number;
+  /** Time for the head, and again for everything that there is, in ms. */
+  readonly requestTimeoutMs: number;
+}
+
 /** How long the client waits beyond the time that the server was told, in ms. */
 const graceMs = 10_000;
+
+/** Marks the bookmark that follows the last of what there is. */
+const endMark = 'k8s.io/initial-events-end';
 
 interface WatchEvent {
   readonly type?: unknown;
@@ -27,42 +45,56 @@ interface WatchEvent {
 }
 
 /**
- * Watches from `version` on. Resolves when the server ends the stream, which says nothing about having seen everything.
- * @param seconds how long the server may keep it open. A server that is frozen, or lost with its node, never ends
- *   anything, and an idle watch brings nothing at all, no bookmark either: so 10 s later it is ended from this side.
+ * Watches. Resolves when the server ends the stream, which says nothing about having seen everything.
  * @throws ApiServerError, also for an ERROR event; UnreadableError; whatever {@link ask} throws
  */
-export function watch(
-  api: ApiServer,
-  path: string,
-  version: string,
-  seconds: number,
-  listener: WatchListener,
-): Promise<void> {
-  const query = `watch=true&allowWatchBookmarks=true&timeoutSeconds=${seconds}`;
-  const url = `${path}&${query}&resourceVersion=${encodeURIComponent(version)}`;
-  return ask(api, 'WATCH', url, seconds * 1_000 + graceMs, (reply) => {
+export function watch(api: ApiServer, path: string, options: WatchOptions, listener: WatchListener): Promise<void> {
+  const { from, seconds, requestTimeoutMs } = options;
+  // Without a version: the latest state. To name one would mean to trust that it is not ahead of the server.
+  const begin =
+    from === null
+      ? 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan'
+      : `resourceVersion=${encodeURIComponent(from)}`;
+  const url = `${path}&watch=true&allowWatchBookmarks=true&timeoutSeconds=${seconds}&${begin}`;
+  const wholeMs = seconds * 1_000 + graceMs;
+  return ask(api, 'WATCH', url, requestTimeoutMs, (reply, within) => {
+    within(from === null ? requestTimeoutMs : wholeMs);
     listener.opened();
-    return follow(reply, listener);
+    return follow(reply, listener, from === null ? { within, wholeMs } : null);
   });
 }
 
-function follow(reply: Reply, listener: WatchListener): Promise<void> {
+/** The stream has yet to say that everything was told. */
+interface Initial {
+  readonly within: Within;
+  readonly wholeMs: number;
+}
+
+function follow(reply: Reply, listener: WatchListener, initial: Initial | null): Promise<void> {
   return new Promise((resolve, reject) => {
-    reply.body.attach(new Stream(reply.body, listener, resolve, reject));
+    reply.body.attach(new Stream(reply.body, listener, initial, resolve, reject));
   });
 }
 
 class Stream implements BodySink {
   readonly #body: ReplyBody;
   readonly #listener: WatchListener;
+  /** Null once everything that there is was told, and where it was not asked for. */
+  #initial: Initial | null;
   readonly #resolve: () => void;
   readonly #reject: (error: unknown) => void;
-  readonly #lines: LineSplitter = new LineSplitter((line) => deliver(line, this.#listener));
+  readonly #lines: LineSplitter = new LineSplitter((line) => this.#deliver(line));
 
-  constructor(body: ReplyBody, listener: WatchListener, resolve: () => void, reject: (error: unknown) => void) {
+  constructor(
+    body: ReplyBody,
+    listener: WatchListener,
+    initial: Initial | null,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ) {
     this.#body = body;
     this.#listener = listener;
+    this.#initial = initial;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -83,35 +115,47 @@ class Stream implements BodySink {
 
   onEnd(): void {
     // A last line without its end is half an event, to be had again by resuming.
-    this.#resolve();
+    if (this.#initial === null) this.#resolve();
+    else this.#reject(new UnreadableError('the watch ended before everything that there is was told'));
   }
 
   onError(error: unknown): void {
     this.#reject(error);
   }
-}
 
-function deliver(line: string, listener: WatchListener): void {
-  const { type, object } = parse(line);
-  switch (type) {
-    case 'ADDED':
-    case 'MODIFIED':
-      listener.put(object ?? {});
-      break;
-    case 'DELETED':
-      listener.removed(object ?? {});
-      break;
-    case 'BOOKMARK':
-      // No slice, but looks like one: nothing in it but a version.
-      break;
-    case 'ERROR':
-      throw eventError(object);
-    default:
-      throw new UnreadableError(`an event of unknown type in a watch: ${String(type).slice(0, 50)}`);
+  #deliver(line: string): void {
+    const { type, object } = parse(line);
+    switch (type) {
+      case 'ADDED':
+      case 'MODIFIED':
+        this.#listener.put(object ?? {});
+        break;
+      case 'DELETED':
+        this.#listener.removed(object ?? {});
+        break;
+      case 'BOOKMARK':
+        // No slice, but looks like one: nothing in it but a version, and perhaps the mark.
+        if (this.#initial !== null && object?.metadata?.annotations?.[endMark] === 'true')
+          this.#complete(this.#initial);
+        break;
+      case 'ERROR':
+        throw eventError(object);
+      default:
+        throw new UnreadableError(`an event of unknown type in a watch: ${String(type).slice(0, 50)}`);
+    }
+    const version = object?.metadata?.resourceVersion;
+    if (typeof version !== 'string' || version === '') {
+      throw new UnreadableError('an event without a version in a watch');
+    }
+    // Before that, versions are those of the objects, in no order.
+    if (this.#initial === null) this.#listener.reached(version);
   }
-  const version = object?.metadata?.resourceVersion;
-  if (typeof version !== 'string' || version === '') throw new UnreadableError('an event without a version in a watch');
-  listener.reached(version);
+
+  #complete({ within, wholeMs }: Initial): void {
+    this.#initial = null;
+    within(wholeMs);
+    this.#listener.complete();
+  }
 }
 
 function eventError(object: WatchEvent['object']): ApiServerError {

@@ -2,12 +2,19 @@
 import { createEndpoint } from '@fairlead/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Member, Rank } from './member.js';
 import { merge, otherPorts } from './merge.js';
-import type { Rank, Slice } from './slice.js';
+import type { Slice } from './slice.js';
 
 function slice(name: string, ranks: Readonly<Record<string, Rank>>): Slice {
-  const members = Object.entries(ranks).map(([host, rank]) => ({ endpoint: createEndpoint(`http://${host}`), rank }));
-  return { name, members, otherPorts: null };
+  const members = Object.entries(ranks).map(([host, rank]): Member => {
+    return { endpoint: createEndpoint(`http://${host}`), rank, family: 4, pod: null };
+  });
+  return of(name, members);
+}
+
+function of(name: string, members: readonly Member[]): Slice {
+  return { name, at: '', members: new Map(members.map((member) => [member.endpoint.id, member])), otherPorts: null };
 }
 
 const hosts = (...slices: Slice[]): string[] => merge(slices).map(({ id }) => id.slice('http://'.length));
@@ -59,8 +66,36 @@ describe('merge', () => {
   });
 });
 
+describe('a pod with addresses of both families', () => {
+  const at = (host: string, pod: string | null, rank: Rank = 0): Member => {
+    return { endpoint: createEndpoint(`http://${host}`), rank, family: host.includes(':') ? 6 : 4, pod };
+  };
+  const v4 = of('v4', [at('10.0.0.1', 'p-1'), at('10.0.0.2', 'p-2')]);
+  const v6 = of('v6', [at('[fd00::1]', 'p-1'), at('[fd00::3]', 'p-3'), at('[fd00::9]', null)]);
+
+  it('is one endpoint, at its address of the preferred family; whoever has only the other is there, too', () => {
+    expect(merge([v4, v6], 4).map(({ id }) => id.slice(7))).toEqual(['10.0.0.1', '10.0.0.2', '[fd00::3]', '[fd00::9]']);
+    expect(merge([v4, v6], 6).map(({ id }) => id.slice(7))).toEqual([
+      '10.0.0.2',
+      '[fd00::1]',
+      '[fd00::3]',
+      '[fd00::9]',
+    ]);
+  });
+
+  it('is called at the other address while only that is ready', () => {
+    const late = of('v4', [at('10.0.0.1', 'p-1', 1)]);
+    expect(merge([late, v6]).map(({ id }) => id.slice(7))).toContain('[fd00::1]');
+    expect(merge([late, v6]).map(({ id }) => id.slice(7))).not.toContain('10.0.0.1');
+  });
+
+  it('keeps several addresses of one family', () => {
+    expect(merge([of('v4', [at('10.0.0.1', 'p-1'), at('10.0.1.1', 'p-1')])])).toHaveLength(2);
+  });
+});
+
 describe('otherPorts', () => {
-  const without = (name: string, ...ports: string[]): Slice => ({ name, members: [], otherPorts: ports });
+  const without = (name: string, ...ports: string[]): Slice => ({ ...of(name, []), otherPorts: ports });
 
   it('lists the ports there are, each once, if there are endpoints and none has the wanted one', () => {
     expect(otherPorts([without('a', 'grpc (9090)', 'x (1)'), without('b', 'grpc (9090)')])).toEqual([

@@ -4,7 +4,9 @@
  */
 import { describe, expect, it } from 'vitest';
 import { UnreadableError } from '../list-watch/request.js';
-import { readSlice, type SliceObject } from './slice.js';
+import type { Member } from './member.js';
+import type { SliceObject } from './objects.js';
+import { readSlice, sameSlice } from './slice.js';
 
 const http = { name: 'http', port: 8080, protocol: 'TCP' };
 
@@ -18,8 +20,12 @@ function slice(more: object): SliceObject {
   };
 }
 
-function origins(object: SliceObject, port: string | number = 'http'): string[] {
-  return readSlice(object, port).members.map(({ endpoint }) => endpoint.origin);
+function origins(object: SliceObject, port: string | number | null = 'http'): string[] {
+  return members(object, port).map(({ endpoint }) => endpoint.origin);
+}
+
+function members(object: SliceObject, port: string | number | null = 'http'): Member[] {
+  return [...readSlice(object, port).members.values()];
 }
 
 describe('readSlice: conditions', () => {
@@ -40,10 +46,10 @@ describe('readSlice: conditions', () => {
     [{ ready: yes, serving: no, terminating: no }, 2],
     [{ ready: yes, serving: no, terminating: yes }, 2],
   ])('%j has rank %s', (conditions, rank) => {
-    const { members } = readSlice(slice({ endpoints: [{ addresses: ['10.0.0.1'], conditions }] }), 'http');
-    expect(members[0]?.rank).toBe(rank);
+    const [member] = members(slice({ endpoints: [{ addresses: ['10.0.0.1'], conditions }] }));
+    expect(member?.rank).toBe(rank);
     const terminating = conditions !== null && 'terminating' in conditions && conditions.terminating === true;
-    if (rank !== undefined) expect(members[0]?.endpoint.attributes.terminating).toBe(terminating);
+    if (rank !== undefined) expect(member?.endpoint.attributes.terminating).toBe(terminating);
   });
 });
 
@@ -75,8 +81,21 @@ describe('readSlice: ports', () => {
     expect([origins(dns, 'dns'), origins(dns, 53)]).toEqual([[], ['http://10.0.0.1:53']]);
   });
 
+  it('takes the only port, or the one without a name, where none is asked for', () => {
+    expect(origins(ports({ name: 'web', port: 81 }), null)).toEqual(['http://10.0.0.1:81']);
+    expect(origins(ports({ name: '', port: 82 }, http), null)).toEqual(['http://10.0.0.1:82']);
+    expect(origins(ports({ name: 'dns', port: 53, protocol: 'UDP' }, http), null)).toEqual(['http://10.0.0.1:8080']);
+    expect(origins(ports({ name: 'any', port: null }), null)).toEqual([]);
+    expect(readSlice(ports({ name: 'a', port: 1 }, { name: 'b', port: 2 }), null).otherPorts).toEqual([
+      'a (1)',
+      'b (2)',
+    ]);
+  });
+
   it.each([
     [{ name: 'https', port: 443 }, 'https://10.0.0.1'],
+    [{ name: 'ws', port: 8443, appProtocol: 'kubernetes.io/wss' }, 'https://10.0.0.1:8443'],
+    [{ name: 'h2', port: 8080, appProtocol: 'kubernetes.io/h2c' }, 'http://10.0.0.1:8080'],
     [{ name: 'https-admin', port: 8443 }, 'https://10.0.0.1:8443'],
     [{ name: 'web', port: 8443, appProtocol: 'https' }, 'https://10.0.0.1:8443'],
     [{ name: 'httpsome', port: 80 }, 'http://10.0.0.1'],
@@ -118,11 +137,84 @@ it.each([{ endpoints: {} }, { endpoints: 'x' }, { ports: {} }])('%j in a slice m
 it('tells zone, node, pod and hints', () => {
   const hints = { forZones: [{ name: 'a' }], forNodes: [{ name: 'n1' }] };
   const one = { addresses: ['10.0.0.1'], zone: 'a', nodeName: 'n1', targetRef: { name: 'p-0' }, hints };
-  const [full, bare] = readSlice(
-    slice({ endpoints: [one, { addresses: ['10.0.0.2'], zone: '', hints: {} }] }),
-    'http',
-  ).members;
+  const [full, bare] = members(slice({ endpoints: [one, { addresses: ['10.0.0.2'], zone: '', hints: {} }] }));
   const attributes = { node: 'n1', pod: 'p-0', hints: { zones: ['a'], nodes: ['n1'] }, terminating: false };
   expect(full?.endpoint).toMatchObject({ id: 'http://10.0.0.1:8080', zone: 'a', weight: 1, priority: 0, attributes });
   expect(bare?.endpoint).toMatchObject({ zone: null, attributes: { node: null, pod: null, hints: null } });
+});
+
+describe('readSlice: weights', () => {
+  const weight = (metadata: object): number | undefined =>
+    members(slice({ metadata: { name: 's', ...metadata } }))[0]?.endpoint.weight;
+  const key = 'fairlead.dev/weight';
+
+  it('come from an annotation, or else a label', () => {
+    expect(weight({ annotations: { [key]: '2.5' }, labels: { [key]: '9' } })).toBe(2.5);
+    expect(weight({ annotations: null, labels: { [key]: '9' } })).toBe(9);
+  });
+
+  it.each(['', '0', '-1', 'many', 'Infinity', 'NaN'])('%j counts as 1', (value) => {
+    expect(weight({ annotations: { [key]: value } })).toBe(1);
+  });
+});
+
+describe('readSlice after a change', () => {
+  const at = (...list: object[]): SliceObject => slice({ endpoints: list });
+  const one = {
+    addresses: ['10.0.0.1'],
+    zone: 'a',
+    nodeName: 'n',
+    targetRef: { kind: 'Pod', name: 'p' },
+    hints: { forZones: [{ name: 'a' }] },
+  };
+  const two = { addresses: ['10.0.0.2'] };
+  const before = readSlice(at(one, two), 'http');
+
+  it('keeps what has not changed as it was, and knows that nothing has', () => {
+    const after = readSlice(at(two, structuredClone(one)), 'http', before);
+    expect(after.members.get('10.0.0.1')).toBe(before.members.get('10.0.0.1'));
+    expect(sameSlice(before, after)).toBe(true);
+    expect(sameSlice(before, readSlice(at(one), 'http', before))).toBe(false);
+    expect(sameSlice(readSlice(at(one), 'http', before), before)).toBe(false);
+  });
+
+  it.each([
+    { zone: 'b' },
+    { zone: null },
+    { nodeName: 'm' },
+    { targetRef: { kind: 'Pod', name: 'q' } },
+    { hints: null },
+    { hints: { forZones: [{ name: 'b' }] } },
+    { hints: { forZones: [{ name: 'a' }], forNodes: [{ name: 'n' }] } },
+    { conditions: { ready: false, serving: true, terminating: true } },
+    { conditions: { ready: true, serving: false } },
+  ])('reads %j anew', (change) => {
+    const after = readSlice(at({ ...one, ...change }, two), 'http', before);
+    const fresh = readSlice(at({ ...one, ...change }, two), 'http');
+    expect(after).toEqual(fresh);
+    expect(after.members.get('10.0.0.1')).not.toBe(before.members.get('10.0.0.1'));
+    expect(after.members.get('10.0.0.2')).toBe(before.members.get('10.0.0.2'));
+    expect(sameSlice(before, after)).toBe(false);
+  });
+
+  it('reads everything anew where port, scheme or weight has changed', () => {
+    for (const more of [
+      { ports: [{ name: 'http', port: 81 }] },
+      { ports: [{ ...http, appProtocol: 'https' }] },
+      { metadata: { name: 's', annotations: { 'fairlead.dev/weight': '2' } } },
+    ]) {
+      const after = readSlice(slice({ endpoints: [one, two], ...more }), 'http', before);
+      expect(after).toEqual(readSlice(slice({ endpoints: [one, two], ...more }), 'http'));
+      expect(after.at).not.toBe(before.at);
+    }
+  });
+
+  it('believes the better of two that are one address', () => {
+    const bad = { ...two, conditions: { ready: true, serving: false } };
+    for (const list of [
+      [two, bad],
+      [bad, two],
+    ])
+      expect(members(at(...list)).map(({ rank }) => rank)).toEqual([0]);
+  });
 });

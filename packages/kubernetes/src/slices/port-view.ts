@@ -1,0 +1,116 @@
+/** @module The endpoints of a Service at one of its ports, and everybody who wants to know of them. */
+import type { Endpoint, ResolverUpdate } from '@fairlead/core';
+import { UnreadableError } from '../list-watch/request.js';
+import { type Family, merge, otherPorts } from './merge.js';
+import type { SliceObject } from './objects.js';
+import { readSlice, type Slice, sameSlice } from './slice.js';
+
+/** Who wants to know. */
+export type Tell = (update: ResolverUpdate) => void;
+
+/** What the slices of a Service say about one port. */
+export class PortView {
+  readonly listeners: Set<Tell> = new Set();
+  readonly #port: string | number | null;
+  readonly #prefer: Family;
+  #slices: Map<string, Slice> = new Map();
+  /** What will replace them once it is complete; null while nothing is being collected. */
+  #incoming: Map<string, Slice> | null = null;
+  /** What was told last; null before anything was known. */
+  #endpoints: readonly Endpoint[] | null = null;
+  /** Why nobody is there, where that is certain and looks like a mistake. */
+  #doubt: Error | null = null;
+  /** Why the source does not answer at present. */
+  #trouble: Error | null = null;
+  /** Slices have changed since they were last told. */
+  #changed = false;
+
+  constructor(port: string | number | null, prefer: Family) {
+    this.#port = port;
+    this.#prefer = prefer;
+  }
+
+  /** Tells somebody what is known, now and from now on. */
+  add(tell: Tell): void {
+    this.listeners.add(tell);
+    if (this.#endpoints !== null) this.#say([tell]);
+    if (this.#trouble !== null && this.listeners.has(tell)) tell({ error: this.#trouble });
+  }
+
+  begin(): void {
+    // Kept apart until it is complete: what is known holds as long as nothing better is.
+    this.#incoming = new Map();
+  }
+
+  put(object: SliceObject): void {
+    const into = this.#incoming ?? this.#slices;
+    const name = object?.metadata?.name ?? '';
+    const before = into.get(name) ?? this.#slices.get(name);
+    const slice = readSlice(object, this.#port, before);
+    into.set(slice.name, slice);
+    if (into === this.#slices && (before === undefined || !sameSlice(before, slice))) this.#changed = true;
+  }
+
+  removed(object: SliceObject): void {
+    const name = object?.metadata?.name;
+    if (typeof name !== 'string') throw new UnreadableError('a slice without a name was deleted');
+    if (this.#incoming !== null) this.#incoming.delete(name);
+    else if (this.#slices.delete(name)) this.#changed = true;
+  }
+
+  commit(): void {
+    this.#slices = this.#incoming ?? this.#slices;
+    this.#incoming = null;
+    this.#publish();
+  }
+
+  flush(): void {
+    if (this.#changed) this.#publish();
+  }
+
+  /** Tells it once more: whoever asks how old it is should know that it is true still. */
+  confirmed(): void {
+    this.#incoming = null;
+    this.#trouble = null;
+    if (this.#endpoints !== null) this.#say(this.listeners);
+  }
+
+  failed(error: Error): void {
+    this.#incoming = null;
+    this.#trouble = error;
+    for (const tell of this.listeners) tell({ error });
+  }
+
+  #publish(): void {
+    this.#changed = false;
+    this.#trouble = null;
+    this.#endpoints = merge(this.#slices.values(), this.#prefer);
+    this.#doubt = this.#endpoints.length > 0 ? null : this.#doubtful();
+    this.#say(this.listeners);
+  }
+
+  /** Nobody, and that is certain; but a misspelt name or port should not look like a Service that is scaled to zero. */
+  #doubtful(): Error | null {
+    if (this.#slices.size === 0) {
+      return new Error(
+        'there are no EndpointSlices of this Service: it does not exist there, or nobody has ever been behind it; or it is an ExternalName, which is for dns://',
+      );
+    }
+    const ports = otherPorts(this.#slices.values());
+    if (ports === null) return null;
+    const wanted = this.#port === null ? 'that would be the only one' : this.#port;
+    return new Error(
+      `the Service has no TCP port ${wanted} in its EndpointSlices; there are: ${ports.join(', ') || 'none'}`,
+    );
+  }
+
+  #say(to: Iterable<Tell>): void {
+    const endpoints = this.#endpoints ?? [];
+    const error = this.#doubt;
+    for (const tell of to) {
+      tell({ endpoints });
+      // It may have had enough.
+      if (error !== null && this.listeners.has(tell)) tell({ error });
+    }
+  }
+}
