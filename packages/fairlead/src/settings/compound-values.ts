@@ -88,7 +88,7 @@ export function looksLikeSource(text: string): boolean {
 
 /**
  * A source of endpoints. Only its form is checked here: which schemes there are is known to those who make resolvers.
- * Origins with commas between them are a list; any other comma belongs to the source.
+ * Origins with commas between them are a list; any other comma belongs to the source, as does everything with a `|`.
  */
 export function source(): ValueKind<Source> {
   return {
@@ -103,7 +103,7 @@ export function source(): ValueKind<Source> {
     }),
     parse: (text) => {
       const items = splitList(text);
-      const origins = items.length > 1 && items.every((item) => /^https?:\/\//i.test(item));
+      const origins = items.length > 1 && items.every((item) => /^https?:\/\/[^|]*$/i.test(item));
       return origins ? [...new Set(items)] : text;
     },
     format: (value) =>

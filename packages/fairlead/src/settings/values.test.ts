@@ -275,6 +275,11 @@ it('text is checked by whoever wants it', () => {
   expect([read(path, '/livez'), read(path, 'livez')]).toEqual(['/livez', undefined]);
 });
 
+it('a source of several sources stays as it is written', () => {
+  const text = 'http://a,http://b|http://c,http://a';
+  expect(source().parse(text)).toBe(text);
+});
+
 it('only what begins with a scheme looks like a source', () => {
   for (const yes of ['http://a', 'dns+srv://_http._tcp.a', 'k8s://a', 'file:a.json', 'unix:/a'])
     expect(looksLikeSource(yes)).toBe(true);
