@@ -23,7 +23,7 @@ const tasks = {
   api: { build: true, run: ['node', 'scripts/api.mjs'] },
   'pack-check': { build: true, run: ['node', 'scripts/pack-check.mjs'] },
   smoke: { build: true, run: ['node', 'scripts/smoke.mjs'] },
-  conformance: { run: ['node', 'scripts/conformance.mjs'] },
+  conformance: { build: true, run: ['node', 'scripts/conformance.mjs'] },
   examples: { build: true, run: ['node', 'scripts/examples.mjs'] },
   'docs-check': { run: ['node', 'scripts/docs-check.mjs'] },
   changeset: { run: ['node', 'node_modules/@changesets/cli/bin.js'] },
