@@ -21,9 +21,6 @@ class Folder implements ResolverSource {
   garble(): void {
     this.#write('{ "endpoints": [');
   }
-  held(): number {
-    return process.getActiveResourcesInfo().filter((each) => each === 'FSEventWrap').length;
-  }
   close(): void {
     rmSync(this.#folder, { recursive: true });
   }
