@@ -245,6 +245,7 @@ describe('describe()', () => {
   it('lists the layers in the order of docs/order.md, the endpoints, and who said what', async () => {
     const origin = await serve(echo);
     const made = createClient({
+      on: () => {},
       environment: { FAIRLEAD_ATTEMPT_TIMEOUT: '1s' },
       services: {
         payments: { from: [origin], timeoutMs: 2_000, limit: { perSecond: 100, burst: 10 }, fallback: { to: {} } },
@@ -307,6 +308,7 @@ describe('a service in Kubernetes', () => {
     const api = await serve((request, response) => {
       asked.push(`${request.url} ${request.headers.authorization}`);
       response.setHeader('content-type', 'application/json');
+      if (request.url?.includes('sendInitialEvents')) return void response.writeHead(422).end();
       if (request.url?.includes('watch=true')) return void response.write('');
       const slice = {
         metadata: { name: 'payments-1', resourceVersion: '7', labels: { 'kubernetes.io/service-name': 'payments' } },
@@ -330,11 +332,12 @@ describe('a service in Kubernetes', () => {
     const made = client({ services: { payments: { from: resolver } } });
     expect((await json(made.fetch('http://payments/charges/1'))).url).toBe('/charges/1');
     expect(made.describe().payments?.endpoints).toMatchObject([{ origin: origin.origin, zone: 'a' }]);
-    expect(asked[0]).toMatch(/^\/apis\/discovery.k8s.io\/v1\/namespaces\/prod\/endpointslices\?.* Bearer secret$/);
+    expect(asked[1]).toMatch(/^\/apis\/discovery.k8s.io\/v1\/namespaces\/prod\/endpointslices\?.* Bearer secret$/);
   });
 
   it('is refused outside of a cluster, with the reason', () => {
     const services = { payments: 'kubernetes://payments.prod:http' };
+    vi.stubEnv('HOME', '/nowhere');
     expect(() => createClient({ environment: false, services })).toThrow(/KUBERNETES_SERVICE_HOST/);
   });
 });

@@ -50,12 +50,15 @@ export interface KubernetesOptions extends KubernetesApiOptions {
   readonly namespace: string | null;
   /** Which port (see {@link KubernetesTarget}). Default null: the only one. */
   readonly port: string | number | null;
+  /** The context of a kubeconfig, where `access` is null. Default null: as {@link findAccess} decides. */
+  readonly context: string | null;
 }
 
 /** See {@link KubernetesOptions}. */
 export const kubernetesDefaults: Readonly<Omit<KubernetesOptions, 'service' | 'handler'>> = Object.freeze({
   namespace: null,
   port: null,
+  context: null,
   access: null,
   watchSeconds: 300,
   relistMs: 1_800_000,
@@ -92,6 +95,7 @@ const rules: Checks<KubernetesOptions> = {
   service: labelCheck,
   namespace: checks.orNull(labelCheck),
   port: checks.orNull(portCheck),
+  context: checks.orNull(checks.text()),
 };
 
 /** The Services that one API server knows. */
@@ -114,7 +118,7 @@ export function kubernetesApi(
   options: Partial<KubernetesApiOptions> & Pick<KubernetesApiOptions, 'handler'>,
 ): KubernetesApi {
   const handler = options.handler ?? (null as never);
-  const { namespace: _, port: __, ...defaults } = kubernetesDefaults;
+  const { namespace: _, port: __, context: ___, ...defaults } = kubernetesDefaults;
   const settings = resolveOptions('kubernetes', { ...options, handler }, { ...defaults, handler }, apiRules);
   return new Api(settings, settings.access ?? findAccess());
 }
@@ -139,7 +143,8 @@ export function kubernetes(
   const { service = null as never, handler = null as never } = options;
   const defaults = { ...kubernetesDefaults, service, handler };
   const settings = resolveOptions<KubernetesOptions>('kubernetes', { ...options, service, handler }, defaults, rules);
-  return new Api(settings, settings.access ?? findAccess()).resolver(settings);
+  const access = settings.access ?? findAccess({ context: settings.context });
+  return new Api(settings, access).resolver(settings);
 }
 
 class Api implements KubernetesApi {
@@ -167,7 +172,7 @@ class Api implements KubernetesApi {
       throw new ConfigError([{ name: 'kubernetes.namespace', expected }], 'options of kubernetes');
     }
     return {
-      name: `kubernetes://${service}.${namespace}${port === null ? '' : `:${port}`}`,
+      name: nameOf({ ...target, namespace }),
       watch: (tell, scope, runtime) => {
         if (scope.canceled) return;
         // An event is of whoever listens, and not of the watch that they share.
@@ -193,4 +198,9 @@ class Api implements KubernetesApi {
     const api = { access: this.#access, handler: this.#settings.handler, runtime: { clock } };
     return new ServiceWatch(api, this.#server, path, this.#settings, onUnused);
   }
+}
+
+function nameOf({ service, namespace, port, context = null }: KubernetesTarget): string {
+  const query = context === null ? '' : `?context=${encodeURIComponent(context)}`;
+  return `kubernetes://${service}.${namespace}${port === null ? '' : `:${port}`}${query}`;
 }

@@ -4,6 +4,7 @@ import type { SliceObject } from '../slices/objects.js';
 import { type ApiServer, ApiServerError, ask, UnreadableError } from './request.js';
 
 interface ListObject {
+  readonly kind?: unknown;
   readonly metadata?: { readonly resourceVersion?: unknown; readonly continue?: unknown } | null;
   readonly items?: unknown;
 }
@@ -66,9 +67,11 @@ interface Page {
 }
 
 async function readPage(reply: Reply): Promise<Page> {
-  const { metadata, items } = parse(await readText(reply, maxPageBytes));
+  const { kind = 'EndpointSliceList', metadata, items } = parse(await readText(reply, maxPageBytes));
   const version = metadata?.resourceVersion;
-  if (typeof version !== 'string' || version === '' || (items != null && !Array.isArray(items))) {
+  // A Table, a single slice or bare metadata have a version too, and no items: that would be read as nobody.
+  const ours = kind === 'EndpointSliceList' && (items == null || Array.isArray(items));
+  if (typeof version !== 'string' || version === '' || !ours) {
     throw new UnreadableError('what the API server sent is no list of EndpointSlices');
   }
   const next = metadata?.continue;

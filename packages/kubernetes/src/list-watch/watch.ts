@@ -2,7 +2,7 @@
 import type { BodySink, Reply, ReplyBody } from '@fairlead/core';
 import type { SliceObject } from '../slices/objects.js';
 import { LineSplitter } from './ndjson.js';
-import { type ApiServer, ApiServerError, ask, UnreadableError, type Within } from './request.js';
+import { type ApiServer, ApiServerError, ask, UnreadableError } from './request.js';
 
 /** Who is told what a watch brings. */
 export interface WatchListener {
@@ -29,9 +29,12 @@ export interface WatchOptions {
    * watch brings nothing at all, no bookmark either: so 10 s later it is ended from this side.
    */
   readonly seconds: number;
-  /** Time for the head, and again for everything that there is, in ms. */
+  /** Time for the head, and again for everything that there is, in ms; 10 s of silence in the midst of that are enough. */
   readonly requestTimeoutMs: number;
 }
+
+/** So long may nothing come before everything was told, in ms: a server that knows no end mark falls silent there. */
+const quietMs = 10_000;
 
 /** How long the client waits beyond the time that the server was told, in ms. */
 const graceMs = 10_000;
@@ -58,16 +61,25 @@ export function watch(api: ApiServer, path: string, options: WatchOptions, liste
   const url = `${path}&watch=true&allowWatchBookmarks=true&timeoutSeconds=${seconds}&${begin}`;
   const wholeMs = seconds * 1_000 + graceMs;
   return ask(api, 'WATCH', url, requestTimeoutMs, (reply, within) => {
-    within(from === null ? requestTimeoutMs : wholeMs);
     listener.opened();
-    return follow(reply, listener, from === null ? { within, wholeMs } : null);
+    if (from !== null) {
+      within(wholeMs);
+      return follow(reply, listener, null);
+    }
+    const { clock } = api.runtime;
+    const until = clock.now() + requestTimeoutMs;
+    const progress = (): void => within(Math.max(0, Math.min(quietMs, until - clock.now())));
+    progress();
+    return follow(reply, listener, { progress, complete: () => within(wholeMs) });
   });
 }
 
 /** The stream has yet to say that everything was told. */
 interface Initial {
-  readonly within: Within;
-  readonly wholeMs: number;
+  /** Something has come. */
+  progress(): void;
+  /** Everything has. */
+  complete(): void;
 }
 
 function follow(reply: Reply, listener: WatchListener, initial: Initial | null): Promise<void> {
@@ -101,6 +113,7 @@ class Stream implements BodySink {
 
   onData(chunk: Uint8Array): void {
     let failure: unknown = null;
+    this.#initial?.progress();
     try {
       this.#lines.push(chunk);
     } catch (error) {
@@ -151,9 +164,9 @@ class Stream implements BodySink {
     if (this.#initial === null) this.#listener.reached(version);
   }
 
-  #complete({ within, wholeMs }: Initial): void {
+  #complete(initial: Initial): void {
     this.#initial = null;
-    within(wholeMs);
+    initial.complete();
     this.#listener.complete();
   }
 }
