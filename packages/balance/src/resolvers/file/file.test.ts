@@ -156,6 +156,15 @@ describe('file', () => {
     await says(watched, 'three:1');
     writeFileSync(at('two', 'a.json'), content('three:2'));
     await says(watched, 'three:2');
+    // So fast that nobody sees it missing: another folder by the same name.
+    mkdirSync(at('four'));
+    writeFileSync(at('four', 'a.json'), content('four:1'));
+    renameSync(at('two'), at('older'));
+    renameSync(at('four'), at('two'));
+    await says(watched, 'four:1');
+    await quiet();
+    writeFileSync(at('two', 'a.json'), content('four:2'));
+    await says(watched, 'four:2');
   });
 
   it('waits for a file, and for folders, that are not there yet', async () => {
@@ -311,6 +320,20 @@ describe('the time of a file', () => {
     expect(watched.last).toBe('a:1');
     await clock.advance(5);
     await says(watched, 'b:1');
+  });
+
+  it('is read once more if it has changed while it was read', async () => {
+    const clock = new VirtualClock();
+    writeFileSync(at('a.json'), content('a:1'));
+    const watched = new Watched({ path: at('a.json') }, clock);
+    await says(watched, 'a:1');
+    const idle = (): boolean => clock.pending === 1;
+    await until(idle, () => clock.pending);
+    // The notice of it comes in the next turn; a reading takes several.
+    clock.armed[0]?.fire();
+    writeFileSync(at('a.json'), content('b:1'));
+    await says(watched, 'b:1');
+    expect(clock.armed[0]?.due).toBe(clock.now() + 5);
   });
 
   it('is not put off by changes that never cease, and other files are no changes', async () => {
