@@ -13,20 +13,26 @@ export interface EncodedBody {
 const none: EncodedBody = Object.freeze({ body: null, type: null });
 
 /**
- * Encodes `body`. Everything but streams and iterables can be sent again. Views and buffers are copied, as in fetch: the
- * caller may write on while the request waits.
+ * Views and buffers beyond this many bytes are sent from where they are. fetch copies, so that the caller may write on while
+ * the request waits; for 1 MiB the copy costs more than everything else (docs/decisions/0008).
+ */
+export const copiedBytes = 65_536;
+
+/**
+ * Encodes `body`. Everything but streams and iterables can be sent again. Views and buffers are copied up to
+ * {@link copiedBytes}; larger ones must not be written to until the call has been answered.
  * @throws TypeError for a stream that is locked or has been read from
  */
 export function encodeBody(body: unknown, clock: Clock): EncodedBody {
   if (body == null) return none;
   if (typeof body === 'string') return { body, type: 'text/plain;charset=UTF-8' };
-  if (body instanceof Uint8Array) return { body: copied(body), type: null };
+  if (body instanceof Uint8Array) return { body: kept(body), type: null };
   if (body instanceof URLSearchParams) {
     return { body: body.toString(), type: 'application/x-www-form-urlencoded;charset=UTF-8' };
   }
-  if (ArrayBuffer.isView(body)) return { body: copied(viewOf(body)), type: null };
+  if (ArrayBuffer.isView(body)) return { body: kept(viewOf(body)), type: null };
   if (body instanceof ArrayBuffer || body instanceof SharedArrayBuffer) {
-    return { body: body.byteLength === 0 ? nothing : new Uint8Array(body).slice(), type: null };
+    return { body: body.byteLength === 0 ? nothing : kept(new Uint8Array(body)), type: null };
   }
   if (body instanceof Blob) return blobBody(body);
   if (body instanceof FormData) return blobBody(encodeForm(body, clock));
@@ -40,9 +46,19 @@ export function encodeBody(body: unknown, clock: Clock): EncodedBody {
 
 const nothing = new Uint8Array(0);
 
-/** A copy; of a view whose memory is gone an empty one. */
-function copied(view: Uint8Array): Uint8Array {
-  return view.length === 0 ? nothing : new Uint8Array(view);
+/**
+ * A copy of what is small; of a view whose memory is gone an empty one. Memory that others can write to at any time, or that
+ * can shrink, is copied whatever its size.
+ */
+function kept(view: Uint8Array): Uint8Array {
+  const { length } = view;
+  if (length === 0) return nothing;
+  if (length > copiedBytes && isSteady(view.buffer)) return view;
+  return new Uint8Array(view);
+}
+
+function isSteady(memory: ArrayBufferLike): boolean {
+  return memory instanceof ArrayBuffer && !memory.resizable;
 }
 
 function viewOf(view: ArrayBufferView): Uint8Array {

@@ -39,6 +39,14 @@ export abstract class BodyFlow extends Timer implements ReplyBody {
   protected abstract wantLess(): void;
   abstract cancel(reason?: unknown): void;
 
+  /**
+   * Whether the memory of a chunk that fills it may be taken. undici reads the socket without a buffer of its own: nobody
+   * comes back to what was read at once.
+   */
+  get givesAway(): boolean {
+    return true;
+  }
+
   /** Whether a sink has been attached. */
   protected get isTaken(): boolean {
     return this.#sink !== null;

@@ -98,6 +98,11 @@ class FetchReply extends BodyFlow implements Reply, ScopeWatcher {
     return this;
   }
 
+  /** Whoever wrote that fetch may send the same bytes to everybody. */
+  override get givesAway(): boolean {
+    return false;
+  }
+
   await(pending: Promise<Response>): void {
     pending.then(
       (response) => {

@@ -431,6 +431,32 @@ describe('the response', () => {
     expect(end.value?.length).toBe(0);
   });
 
+  it.each([
+    ['with a length', {}],
+    ['in chunks', { 'transfer-encoding': 'chunked' }],
+    ['up to the end of the connection', { connection: 'close' }],
+  ])('brings every byte %s, read slowly and fast, and lets the reader have the memory', async (_, headers) => {
+    const sent = Buffer.alloc(3_000_000);
+    for (let i = 0; i < sent.length; i++) sent[i] = (i * 31 + (i >> 8)) & 255;
+    const server = await http((_, response) => {
+      response.writeHead(200, headers);
+      // Pieces that make readings of the socket with one, with several, and with a part of them.
+      for (let at = 0, n = 1; at < sent.length; at += n, n = (n * 3) % 200_003)
+        response.write(sent.subarray(at, at + n));
+      response.end();
+    });
+    // More than once: connections are used again.
+    for (const slow of [0, 1, 2]) {
+      const read: Uint8Array[] = [];
+      let n = 0;
+      for await (const chunk of (await get(server)).body as ReadableStream<Uint8Array<ArrayBuffer>>) {
+        if (slow > 0 && n++ % slow === 0) for (let turns = 0; turns < 3; turns++) await nextTurn();
+        read.push(new Uint8Array(structuredClone(chunk.buffer, { transfer: [chunk.buffer] })));
+      }
+      expect(Buffer.compare(Buffer.concat(read), sent)).toBe(0);
+    }
+  });
+
   it('holds the sender back while nobody reads', async () => {
     let written = 0;
     const server = await http((_, response) => {

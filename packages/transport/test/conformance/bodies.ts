@@ -250,6 +250,16 @@ export const bodies: Subject[] = [
     },
   },
   {
+    name: 'many bytes, written to after the call',
+    run: async (door) => {
+      const body = new Uint8Array(1_000_000).fill(97);
+      const pending = door.fetch(`${door.origin}/x`, post(body));
+      body.fill(98);
+      await seen(await pending);
+      return String.fromCharCode(door.a.exchanges[0]?.body[0] as number);
+    },
+  },
+  {
     name: 'the bytes at the time of the call',
     run: async (door) => {
       const body = Buffer.from('abc');

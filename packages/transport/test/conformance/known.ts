@@ -143,6 +143,13 @@ export const known: readonly Known[] = [
     nodes: [22],
   },
   {
+    row: 'Bytes that change while they are sent',
+    subjects: named('many bytes, written to after the call'),
+    at: /^result$/,
+    theirs: 'a',
+    ours: 'b',
+  },
+  {
     row: 'The body of a `Request`',
     subjects:
       /^(Request: (with a (body|form|null body over it)|with an undefined body|used twice|a clone|with another method|with other headers|with undefined|of a subclass)|redirect: a Request with a body)/,
