@@ -1,4 +1,4 @@
-/** @module The two layers that tell `runtime.on` about calls and attempts. While nobody listens they are tail calls. */
+/** @module The two layers that tell `runtime.on` about calls and attempts. They are in a stack only if somebody listens. */
 import type { Call, Handler, Reply } from '@fairlead/core';
 
 /** Tells how a call ended, as its caller sees it: `call.ended`. */

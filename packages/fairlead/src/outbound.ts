@@ -12,16 +12,17 @@ import type { ClientSettings, ServiceSettings } from './settings/index.js';
 /** The layers between a caller of `cluster`'s service and the transport. */
 export function outboundLayers(
   service: Omit<ServiceSettings, 'from' | 'transport'>,
-  client: Pick<ClientSettings, 'tracing' | 'newTraces' | 'urlQuery'>,
+  client: Pick<ClientSettings, 'tracing' | 'newTraces' | 'urlQuery' | 'on'>,
   cluster: Cluster,
 ): Middleware[] {
   const { tracing, newTraces, urlQuery } = client;
+  const heard = client.on !== null;
   const { deadlineHeaders, attemptCount, attempts } = service;
   const layers: (Middleware | false)[] = [
     // The span of the call: above everything, so that it lasts as long as the caller waits.
     tracing !== 'off' && trace({ tracing, newTraces }),
-    // One event per call, with what the caller gets in the end.
-    observe,
+    // One event per call, with what the caller gets in the end. Only if somebody listens, like the one at the bottom.
+    heard && observe,
     // Stands in for whatever the layers below give up with, their refusals included.
     service.fallback.to !== null && fallback({ ...service.fallback, to: service.fallback.to }),
     // The time of the whole call: waiting, connecting, every attempt, every backoff, the body.
@@ -45,7 +46,7 @@ export function outboundLayers(
     // Below the pick: each attempt has a span id and a remaining time of its own.
     propagate({ tracing, newTraces, deadlineHeaders, attemptCount, urlQuery }),
     // One event per attempt, with its endpoint.
-    observeAttempt,
+    heard && observeAttempt,
   ];
   return layers.filter((layer) => layer !== false);
 }

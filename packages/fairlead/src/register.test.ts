@@ -27,7 +27,7 @@ describe.skipIf(!built)('fairlead/register', () => {
     const code = `import { createClient } from ${JSON.stringify(index)};
       const client = createClient({ services: { a: 'http://127.0.0.1:1' }, environment: false });
       console.log(client.describe().a.layers.join(' '));`;
-    const expected = 'trace observe deadline breaker retry attemptTimeout balance propagate observeAttempt transport';
+    const expected = 'trace deadline breaker retry attemptTimeout balance propagate transport';
     expect(run('--import', code, {})).toEqual({ status: 0, out: expected, err: '' });
   });
 

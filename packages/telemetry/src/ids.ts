@@ -7,7 +7,8 @@ import type { Clock } from '@fairlead/core';
 const SPAN_BYTES = 8;
 const SPAN_HEX = 2 * SPAN_BYTES;
 const TRACE_HEX = 2 * SPAN_HEX;
-const BATCH_BYTES = 4096;
+/** Large, since asking the system's generator costs the same 30 µs for nearly any number of bytes when it is not in the caches. */
+const BATCH_BYTES = 16_384;
 
 /** Makes ids out of one clock's random bytes. */
 export class IdSource {
