@@ -3,7 +3,10 @@
  * which nothing was ever sent, and it takes an answer that is still on its way to a slow reader for idle and cuts it off.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Http2Session } from 'node:http2';
 import type { Server, Socket } from 'node:net';
+import { Http2Sessions } from './http2-sessions.js';
+import { type Farewell, Upgrades } from './upgrades.js';
 
 /** Node publishes every accepted connection here, so those made before a server was known are not missed. */
 const accepted = 'net.server.socket';
@@ -17,6 +20,8 @@ export class Connections {
   /** TLS sockets, which stand in front of an accepted one each. */
   readonly #secure = new Set<ServedSocket>();
   readonly #servers = new Set<MaybeHttpServer>();
+  readonly #sessions = new Http2Sessions();
+  readonly #upgrades = new Upgrades();
   readonly #accepted = (message: unknown): void => keep(this.#sockets, (message as { socket: ServedSocket }).socket);
   readonly #secured = (socket: ServedSocket): void => keep(this.#secure, socket);
 
@@ -33,7 +38,24 @@ export class Connections {
     if (this.#servers.has(server)) return false;
     this.#servers.add(server);
     server.on('secureConnection', this.#secured);
+    this.#sessions.watch(server);
+    this.#upgrades.watch(server);
     return true;
+  }
+
+  /** Adds a connection of HTTP/2 that may have been there before its server was known. */
+  addSession(session: Http2Session): void {
+    this.#sessions.add(session);
+  }
+
+  /** Asks for no more requests where that can be said before an answer: on HTTP/2. */
+  announceEnd(): void {
+    this.#sessions.announce();
+  }
+
+  /** Tells connections that are not of HTTP any more. */
+  farewell(say: Farewell): void {
+    this.#upgrades.farewell(say);
   }
 
   /**
@@ -59,8 +81,12 @@ export class Connections {
     }
   }
 
-  /** Closes connections on which nothing has ever been sent; where servers speak first, that says nothing. */
+  /**
+   * Closes connections on which nothing has ever been sent (where servers speak first, that says nothing), and those of HTTP/2
+   * as soon as their requests are answered.
+   */
   closeSilent(): void {
+    this.#sessions.close();
     for (const sockets of [this.#sockets, this.#secure]) {
       for (const socket of sockets) if (this.#awaitsRequest(socket)) socket.destroy();
     }
@@ -85,6 +111,8 @@ export class Connections {
   stop(): void {
     unsubscribe(accepted, this.#accepted);
     for (const server of this.#servers) server.off('secureConnection', this.#secured);
+    this.#sessions.stop();
+    this.#upgrades.stop();
     this.#servers.clear();
     this.#sockets.clear();
     this.#secure.clear();

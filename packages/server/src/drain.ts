@@ -3,6 +3,7 @@
  * some seconds, so a server first goes on serving, announcing on every answer that the connection ends; then it stops
  * listening, lets go of connections as they become free, and cuts what is left only when time is up.
  */
+import type { Http2Session } from 'node:http2';
 import type { Server } from 'node:net';
 import {
   type Checks,
@@ -18,6 +19,7 @@ import {
 } from '@fairlead/core';
 import { Connections } from './connections.js';
 import { processSignals, type SignalSource } from './stop-signals.js';
+import { type Farewell, farewellToWebSockets } from './upgrades.js';
 
 /** Options of {@link createDrain}. */
 export interface DrainOptions {
@@ -37,6 +39,11 @@ export interface DrainOptions {
   readonly timeoutMs: number;
   /** Signals that start it. Default SIGTERM. None at all leaves it to {@link Drain.start}. */
   readonly signals: readonly NodeJS.Signals[];
+  /**
+   * Told of each upgraded connection once no new ones are accepted; those that do not end are cut at the timeout. Default
+   * {@link farewellToWebSockets}: a close frame with status 1001, going away.
+   */
+  readonly farewell: Farewell;
   /** Run once every server is closed: the place to flush telemetry and to close databases. Default: nothing to do. */
   readonly cleanup: () => unknown;
   /** How long `cleanup` is waited for, in ms; this comes on top of `timeoutMs`. Default 3000. */
@@ -54,6 +61,7 @@ export const drainDefaults: DrainOptions = Object.freeze({
   delayMs: null,
   timeoutMs: 25_000,
   signals: Object.freeze(['SIGTERM' as const]),
+  farewell: farewellToWebSockets,
   cleanup: () => {},
   cleanupTimeoutMs: 3_000,
   runtime: Object.freeze({ clock: systemClock }),
@@ -71,6 +79,7 @@ const rules: Checks<DrainOptions> = {
   delayMs: checks.orNull(checks.ms()),
   timeoutMs: checks.ms(),
   signals: checks.listOf(check('the name of a signal', (v) => typeof v === 'string' && /^SIG[A-Z0-9]+$/.test(v))),
+  farewell: checks.fn(),
   cleanup: checks.fn(),
   cleanupTimeoutMs: checks.ms(),
   runtime: checks.object(),
@@ -90,6 +99,8 @@ export interface Drain {
   readonly done: Promise<number>;
   /** Adds a server, at any time; one that is added late goes straight to where the others are. */
   add(server: Server): void;
+  /** Adds a connection of HTTP/2, which may be older than what is known of its server. Guards do. */
+  addSession(session: Http2Session): void;
   /** Starts without a signal; the process then goes on afterwards. Again, it does nothing more. */
   start(): Promise<number>;
   /** Does everything that is left at once. Before the start, it lets go of the signals, and nothing drains any more. */
@@ -129,6 +140,10 @@ class ServerDrain implements Drain {
     if (this.#phase === 'closing') this.#stopListening(server);
   }
 
+  addSession(session: Http2Session): void {
+    this.#connections.addSession(session);
+  }
+
   start(): Promise<number> {
     if (this.#phase !== 'serving') return this.done;
     const { service, timeoutMs } = this.#options;
@@ -137,6 +152,7 @@ class ServerDrain implements Drain {
     this.#phase = 'delay';
     this.#options.runtime.on?.({ type: 'drain.started', service, delayMs, timeoutMs });
     this.#timeout = later(this.#clock, timeoutMs, () => this.#cutRest());
+    this.#connections.announceEnd();
     if (delayMs === 0) this.#close();
     else this.#after(delayMs, () => this.#close());
     return this.done;
@@ -161,6 +177,7 @@ class ServerDrain implements Drain {
     this.#open = 1;
     for (const server of this.#connections.servers) this.#stopListening(server);
     this.#connections.closeIdle();
+    this.#connections.farewell(this.#options.farewell);
     this.#serverClosed();
   }
 

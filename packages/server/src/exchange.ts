@@ -14,6 +14,7 @@ import {
   Scope,
   tellEnd,
 } from '@fairlead/core';
+import { announceEnd, sessionOf } from './http2-sessions.js';
 import { aloneInPipeline, enterPipeline, leavePipeline } from './pipeline.js';
 
 /** Runs what stands behind the guard; called with an error, it skips that and reports the error. */
@@ -178,8 +179,12 @@ export class Exchange extends Scope implements Reply {
 
   /** Announces that the connection will be closed after this answer, unless the client already waits for another one. */
   #lastAnswer(): void {
-    if (this.request.httpVersionMajor > 1 || this.response.headersSent) return;
-    if (aloneInPipeline(this.request)) this.response.setHeader('Connection', 'close');
+    if (this.request.httpVersionMajor > 1) {
+      const session = sessionOf(this.request);
+      if (session !== undefined) announceEnd(session);
+      return;
+    }
+    if (!this.response.headersSent && aloneInPipeline(this.request)) this.response.setHeader('Connection', 'close');
   }
 
   #headWritten(): void {

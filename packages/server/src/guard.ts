@@ -27,6 +27,7 @@ import { type FastifyPlugin, guardFastify } from './fastify.js';
 import { headerPairs } from './header-pairs.js';
 import type { Health } from './health.js';
 import { guardHono, type HonoMiddleware, type HonoOptions } from './hono.js';
+import { sessionOf } from './http2-sessions.js';
 import { readTimeoutMs } from './inbound-deadline.js';
 import { guardNode, type NodeListener } from './node.js';
 import { type LimitRefusal, refusalKind, refusalStatus, refuse } from './refusal.js';
@@ -138,7 +139,7 @@ class InboundEngine implements Guard, ExchangeHost {
   serve(request: IncomingMessage, response: ServerResponse, next: Next): void {
     const { service, runtime, health } = this.#options;
     const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
-    if (this.#drain !== null) this.#meet((request.socket as { server?: unknown }).server);
+    if (this.#drain !== null) this.#meet(request, this.#drain);
     if (health?.answer(path, request, response, this.draining)) return;
     const clock = runtime.clock;
     const at = clock.now();
@@ -225,10 +226,15 @@ class InboundEngine implements Guard, ExchangeHost {
     runtime.on?.({ type: 'request.refused', service, by, status, key: (error as LimitRefusal).key ?? null });
   }
 
-  #meet(server: unknown): void {
-    if (server === this.#server || server === undefined) return;
-    this.#server = server;
-    this.#drain?.add(server as Server);
+  #meet(request: IncomingMessage, drain: Drain): void {
+    const server = (request.socket as { server?: unknown }).server;
+    if (server !== this.#server && server !== undefined) {
+      this.#server = server;
+      drain.add(server as Server);
+    }
+    if (request.httpVersionMajor < 2) return;
+    const session = sessionOf(request);
+    if (session !== undefined) drain.addSession(session);
   }
 }
 

@@ -9,6 +9,7 @@ import { isAmbiguousPath } from './ambiguous-path.js';
 import { limitBody } from './body-limit.js';
 import { addressKey, normalAddress } from './ip-address.js';
 import { sendProblem } from './refusal.js';
+import { interceptEvents } from './server-events.js';
 import { cutStalledAnswers } from './stalled-answers.js';
 
 /** Options of {@link harden}. */
@@ -225,11 +226,7 @@ export function harden<T extends Server>(server: T, options?: Partial<HardenOpti
     response.writeContinue();
     server.emit('request', request, response);
   });
-  const emit = server.emit as (event: string | symbol, ...args: unknown[]) => boolean;
-  // A listener could not keep a request from the other listeners.
-  server.emit = function hardened(this: T, event: string | symbol, ...args: unknown[]): boolean {
-    return hardening.intercept(event, args[0], args[1]) || emit.call(this, event, ...args);
-  } as T['emit'];
+  interceptEvents(server, (event, first, second) => hardening.intercept(event, first, second));
   return server;
 }
 

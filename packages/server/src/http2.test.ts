@@ -14,15 +14,19 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
 
-async function serve(options: Parameters<typeof createGuard>[0], handler: NodeListener): Promise<ClientHttp2Session> {
-  const server = createServer(createGuard({ onError: () => {}, ...options }).node(handler) as never);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+function open(server: Server): ClientHttp2Session {
   const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  cleanups.push(() => {
-    client.destroy();
-    return new Promise((resolve) => (server as unknown as Server).close(resolve));
-  });
+  client.on('error', () => {});
+  cleanups.unshift(() => client.destroy());
   return client;
+}
+
+async function serve(options: Parameters<typeof createGuard>[0], handler: NodeListener) {
+  const listener = createGuard({ onError: () => {}, ...options }).node(handler);
+  const server = createServer(listener as never) as unknown as Server;
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => new Promise((resolve) => server.close(resolve)));
+  return { server, client: open(server) };
 }
 
 function get(client: ClientHttp2Session, path: string): Promise<{ status: unknown; headers: object; body: string }> {
@@ -53,7 +57,7 @@ describe('guard under HTTP/2', () => {
     const { layer, ends } = recorder();
     const refuse: Middleware = (call, next) =>
       call.path === '/no' ? Promise.reject(rejected('limit', null, 'no', 1_000)) : next(call);
-    const client = await serve(
+    const { server, client } = await serve(
       { drain, health: healthRoutes(), layers: [layer, refuse], maxTimeoutMs: 1_000, runtime: { clock } },
       async (request, response) => {
         await null;
@@ -63,8 +67,10 @@ describe('guard under HTTP/2', () => {
     );
     for (const draining of [false, true]) {
       if (draining) void drain.start();
+      // Those that are there already are told not to send more.
+      const asked = draining ? open(server) : client;
       const answers = await Promise.all(
-        ['/', '/no', '/throw', '/readyz', ...Array(20).fill('/')].map((path) => get(client, path)),
+        ['/', '/no', '/throw', '/readyz', ...Array(20).fill('/')].map((path) => get(asked, path)),
       );
       expect(answers.slice(0, 4)).toMatchObject([
         { status: 200, body: 'hello' },
@@ -81,7 +87,7 @@ describe('guard under HTTP/2', () => {
   it('cancels the scope of a stream that its client has reset', async () => {
     const started = gateway<Call>();
     const { layer, errors } = recorder();
-    const client = await serve({ layers: [layer] }, (request) => started.open(callOf(request) as Call));
+    const { client } = await serve({ layers: [layer] }, (request) => started.open(callOf(request) as Call));
     const stream = client.request({ ':path': '/' });
     stream.on('error', () => {});
     const call = await started.opened;
@@ -90,5 +96,61 @@ describe('guard under HTTP/2', () => {
     await gone;
     await Promise.resolve();
     expect(errors).toMatchObject([{ code: 'ERR_CANCELED' }]);
+  });
+
+  it('drains: gives notice, serves what is on its way, and closes each connection behind its last answer', async () => {
+    const clock = new VirtualClock();
+    const drain = createDrain({ signals: [], delayMs: 1_000, timeoutMs: 10_000, runtime: { clock } });
+    cleanups.unshift(() => drain.abort());
+    const started = gateway();
+    const finish = gateway();
+    const { server, client } = await serve({ drain, runtime: { clock } }, async (request, response) => {
+      if (request.url === '/slow') {
+        started.open();
+        await finish.opened;
+      }
+      response.end('served');
+    });
+    const idle = open(server);
+    await get(idle, '/');
+    const slow = get(client, '/slow');
+    await started.opened;
+    const noticed = [client, idle].map(
+      (each) => new Promise((resolve) => each.once('goaway', (...args) => resolve(args))),
+    );
+    const idleClosed = new Promise((resolve) => idle.once('close', resolve));
+    void drain.start();
+    for (const [code, lastStream] of (await Promise.all(noticed)) as [number, number][]) {
+      expect([code, lastStream]).toEqual([0, 2 ** 31 - 1]);
+    }
+    // Who has not heard yet may still come, is served, and is told then.
+    const late = open(server);
+    const told = new Promise((resolve) => late.once('goaway', resolve));
+    expect((await get(late, '/')).body).toBe('served');
+    await told;
+    await clock.advance(1_100);
+    await idleClosed;
+    expect(server.listening).toBe(false);
+    const closed = new Promise((resolve) => client.once('close', resolve));
+    finish.open();
+    expect((await slow).body).toBe('served');
+    await closed;
+    expect(await drain.done).toBe(0);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('closes connections on which nothing is going on, and such as were there before their server was known', async () => {
+    const clock = new VirtualClock();
+    const drain = createDrain({ signals: [], delayMs: 0, timeoutMs: 10_000, runtime: { clock } });
+    cleanups.unshift(() => drain.abort());
+    const { server, client } = await serve({ drain, runtime: { clock } }, (_request, response) => response.end('x'));
+    const silent = open(server);
+    await new Promise((resolve) => silent.once('remoteSettings', resolve));
+    await get(client, '/');
+    const closed = [client, silent].map((each) => new Promise((resolve) => each.once('close', resolve)));
+    void drain.start();
+    await clock.advance(100);
+    await Promise.all(closed);
+    expect(await drain.done).toBe(0);
   });
 });

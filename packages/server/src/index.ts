@@ -18,3 +18,4 @@ export * from './rate-limit.js';
 export { type LimitRefusal, nackHeader } from './refusal.js';
 export type { Serving } from './serving.js';
 export { processSignals, type SignalSource } from './stop-signals.js';
+export { type Farewell, farewellToWebSockets } from './upgrades.js';
