@@ -5,6 +5,8 @@ import { healthDefaults } from './endpoint-health.js';
 import { latencyDefaults } from './node.js';
 import { p2cDefaults } from './p2c.js';
 import { dnsDefaults } from './resolvers/dns/dns.js';
+import { fileDefaults } from './resolvers/file/file.js';
+import { httpSdDefaults } from './resolvers/http-sd/http-sd.js';
 
 /** The option tables of a page: name to default, as written. */
 function tablesOf(page: string): Record<string, string>[] {
@@ -25,6 +27,10 @@ function written(defaults: object): Record<string, string> {
 describe('the documented defaults', () => {
   it('are those of the code', () => {
     expect(tablesOf('balancing.md')).toEqual([healthDefaults, latencyDefaults, p2cDefaults].map(written));
-    expect(tablesOf('discovery.md')).toEqual([{ host: 'required', ...written(dnsDefaults) }]);
+    expect(tablesOf('discovery.md')).toEqual([
+      { host: 'required', ...written(dnsDefaults) },
+      { path: 'required', ...written(fileDefaults) },
+      { url: 'required', handler: 'required', ...written(httpSdDefaults) },
+    ]);
   });
 });
