@@ -48,7 +48,7 @@ class History {
     const access = { server: createEndpoint('https://10.96.0.1'), ca: null, namespace: 'prod', token: () => null };
     const { handler } = this.network;
     const relistMs = this.#restores ? 60_000 : 86_400_000;
-    const short = { watchSeconds: 20, relistMs, requestTimeoutMs: 5_000, maxBackoffMs: 2_000 };
+    const short = { watchSeconds: 20, spreadMs: 5_000, relistMs, requestTimeoutMs: 5_000, maxBackoffMs: 2_000 };
     const all = { service: 's', port: 'http', access, handler, pageSize: 1 + (seed % 4), ...short };
     kubernetes(all).watch((update) => this.#hear(update), this.scope, { clock: this.clock });
   }
