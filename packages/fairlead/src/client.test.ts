@@ -337,7 +337,6 @@ describe('a service in Kubernetes', () => {
 
   it('is refused outside of a cluster, with the reason', () => {
     const services = { payments: 'kubernetes://payments.prod:http' };
-    vi.stubEnv('HOME', '/nowhere');
     expect(() => createClient({ environment: false, services })).toThrow(/KUBERNETES_SERVICE_HOST/);
   });
 });
