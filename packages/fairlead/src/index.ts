@@ -20,4 +20,4 @@ export {
 export { type Client, type ClientInit, createClient } from './client.js';
 export type { EndpointDescription, ServiceDescription } from './service.js';
 export type * from './settings/index.js';
-export { type WrappedFetch, wrapFetch } from './wrap-fetch.js';
+export { type WrapFetchInit, type WrappedFetch, wrapFetch } from './wrap-fetch.js';
