@@ -10,6 +10,7 @@ import { answers } from '../test/conformance/answers.js';
 import { bodies } from '../test/conformance/bodies.js';
 import { contentCodings } from '../test/conformance/codings.js';
 import { failures } from '../test/conformance/failures.js';
+import { headerObjects } from '../test/conformance/header-objects.js';
 import { explains, known, knownHere } from '../test/conformance/known.js';
 import { objects } from '../test/conformance/objects.js';
 import { pipes } from '../test/conformance/pipes.js';
@@ -18,7 +19,19 @@ import { requests } from '../test/conformance/requests.js';
 import { streams } from '../test/conformance/streams.js';
 import { compare, type Subject } from '../test/conformance/subject.js';
 
-const groups = { bodies, requests, redirects, answers, contentCodings, streams, pipes, aborts, failures, objects };
+const groups = {
+  bodies,
+  requests,
+  redirects,
+  answers,
+  contentCodings,
+  streams,
+  pipes,
+  aborts,
+  failures,
+  objects,
+  headerObjects,
+};
 const all: readonly Subject[] = Object.values(groups).flat();
 const seen = new Set<object>();
 

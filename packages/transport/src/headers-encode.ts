@@ -48,11 +48,14 @@ export function encodeHeaders(input: HeadersInput | undefined, contentType: stri
 function fromRecord(input: object): string[] | null {
   if (typeof input !== 'object' || Symbol.iterator in input) return null;
   const pairs: string[] = [];
+  // Keys differ, so names can be the same only where one of them was in upper case.
+  let folded = false;
   for (const key of Object.keys(input)) {
     const name = names.get(key) ?? lowerName(key);
+    folded ||= name !== key;
     const value: unknown = (input as Record<string, unknown>)[key];
     if (name === null || typeof value !== 'string' || !plainValue.test(value)) return null;
-    if (headerOf(pairs, name) !== undefined) return null;
+    if (folded && headerOf(pairs, name) !== undefined) return null;
     pairs.push(name, value);
   }
   return pairs;

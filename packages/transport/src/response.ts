@@ -7,6 +7,7 @@ import type { Reply, ReplyBody } from '@fairlead/core';
 import { type Convert, type Explainer, readBody, toBytes, toJson, toText } from './body-read.js';
 import { bodyStream } from './body-stream.js';
 import { decodedBody } from './decode-body.js';
+import { LeanHeaders } from './response-headers.js';
 
 /** Where a response came from, and what an error of its body means to the caller. */
 export interface ResponseContext extends Explainer {
@@ -24,7 +25,7 @@ export class LeanResponse {
   /** Whether there is no body, which is not the same as an empty one. */
   readonly #bodiless: boolean;
   #used = false;
-  #headers: Headers | null = null;
+  #headers: LeanHeaders | null = null;
   /** Made for what only a real response can do; from then on the body is its own. */
   #real: Response | null = null;
 
@@ -56,17 +57,8 @@ export class LeanResponse {
   }
 
   get headers(): Headers {
-    if (this.#headers === null) {
-      const headers = new Headers();
-      const { headers: parsed } = this.#reply;
-      for (const name of Object.keys(parsed)) {
-        const value = parsed[name];
-        if (typeof value === 'string') headers.append(name, value);
-        else if (value !== undefined) for (const each of value) headers.append(name, each);
-      }
-      this.#headers = headers;
-    }
-    return this.#headers;
+    this.#headers ??= new LeanHeaders(this.#reply.headers);
+    return this.#headers as never as Headers;
   }
 
   get bodyUsed(): boolean {

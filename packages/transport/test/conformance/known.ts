@@ -202,7 +202,6 @@ export const known: readonly Known[] = [
 
   { row: 'Status 407 and 421', subjects: named('status 407'), at: /^result$/ },
   { row: 'Status 407 and 421', subjects: named('status 421'), at: /^sent\.1$/, ours: undefined },
-  { row: '`headers` of a response', subjects: named('reply headers are immutable'), at: /^result\./ },
   { row: 'Many codings', subjects: named('coding: six'), at: /^result$/, ours: 'a response: 200' },
   { row: 'zstd', subjects: named('coding: zstd', 'coding as a stream: zstd'), at: /^result/, nodes: [22] },
 
@@ -231,6 +230,8 @@ export const known: readonly Known[] = [
     theirs: false,
     ours: true,
   },
+  { row: 'Brands', subjects: /^headers object: a method of Headers.prototype$/, at: /^result$/ },
+  { row: '`headers` of a copy', subjects: named('headers object: of a clone'), at: /^result\.1$/ },
   { row: 'Brands', subjects: named('object: structuredClone'), at: /^result$/ },
   { row: 'Brands', subjects: /the getter of url$/, at: /^result\.1$/, ours: '' },
   { row: 'Brands', subjects: named('object: real one: its own properties'), at: /^result\.\d$/, theirs: undefined },
