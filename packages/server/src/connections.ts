@@ -11,6 +11,20 @@ import { type Farewell, Upgrades } from './upgrades.js';
 /** Node publishes every accepted connection here, so those made before a server was known are not missed. */
 const accepted = 'net.server.socket';
 
+/** What a drain can close: a server, or what behaves like one. */
+export interface Drainable {
+  /** Told at the start of a drain, before anything else. */
+  announce?(): void;
+  /** Accepts nothing more. @param closed called when nothing is open any more */
+  close(closed: () => void): unknown;
+  /** Time is up. */
+  closeAllConnections?(): void;
+  // biome-ignore lint/suspicious/noExplicitAny: what Node's servers take
+  on(event: string, listener: (...args: any[]) => void): unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: what Node's servers take
+  off(event: string, listener: (...args: any[]) => void): unknown;
+}
+
 type ServedSocket = Socket & { readonly server?: unknown };
 type MaybeHttpServer = Server & { closeIdleConnections?: () => void; closeAllConnections?: () => void };
 
@@ -34,7 +48,8 @@ export class Connections {
   }
 
   /** Adds a server; false if it was known already. */
-  add(server: Server): boolean {
+  add(drainable: Drainable): boolean {
+    const server = drainable as MaybeHttpServer;
     if (this.#servers.has(server)) return false;
     this.#servers.add(server);
     server.on('secureConnection', this.#secured);
@@ -48,8 +63,9 @@ export class Connections {
     this.#sessions.add(session);
   }
 
-  /** Asks for no more requests where that can be said before an answer: on HTTP/2. */
+  /** Asks for no more requests where that can be said before an answer: to workers, and on HTTP/2. */
   announceEnd(): void {
+    for (const server of this.#servers) (server as Drainable).announce?.();
     this.#sessions.announce();
   }
 

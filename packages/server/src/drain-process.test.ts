@@ -1,69 +1,17 @@
 /** Would catch a real process that does not stop on a real signal, stops too early, or with an exit code of its own. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { spawn } from 'node:child_process';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { bundle, Child, killChildren } from '../tests/child.js';
 import { ask, Wire } from '../tests/harness.js';
 
-const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-let dir: string;
 let script: string;
-const children: ChildProcess[] = [];
+let remove: () => Promise<void>;
 
 beforeAll(async () => {
-  // Inside the package, so that the bundle finds what it leaves outside.
-  dir = await mkdtemp(here('../.drain-child-'));
-  script = join(dir, 'child.mjs');
-  await build({
-    entryPoints: [here('../tests/drain-child.ts')],
-    outfile: script,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    external: ['express'],
-    alias: { '@fairlead/core': here('../../core/src/index.ts') },
-  });
+  ({ script, remove } = await bundle('drain-child'));
 });
-afterAll(() => rm(dir, { recursive: true }));
-afterEach(() => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
-});
-
-/** What a child has printed, and a way to wait for more of it. */
-class Child {
-  output = '';
-  readonly exited: Promise<{ code: number | null; signal: string | null }>;
-  #waiting: (() => void) | null = null;
-
-  constructor(readonly process: ChildProcess) {
-    children.push(process);
-    for (const stream of [process.stdout, process.stderr]) {
-      stream?.on('data', (chunk: Buffer) => {
-        this.output += chunk.toString();
-        this.#waiting?.();
-      });
-    }
-    this.exited = new Promise((resolve) =>
-      process.on('close', (code, signal) => {
-        this.#waiting?.();
-        resolve({ code, signal });
-      }),
-    );
-  }
-
-  async prints(pattern: RegExp): Promise<string> {
-    for (;;) {
-      const match = pattern.exec(this.output);
-      if (match !== null) return match[1] ?? match[0];
-      if (this.process.exitCode !== null) throw new Error(`exited without ${pattern}; printed ${this.output}`);
-      await new Promise<void>((resolve) => {
-        this.#waiting = resolve;
-      });
-    }
-  }
-}
+afterAll(() => remove());
+afterEach(killChildren);
 
 const start = (...args: string[]): Child => new Child(spawn(process.execPath, [script, ...args]));
 

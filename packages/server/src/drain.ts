@@ -17,7 +17,7 @@ import {
   systemClock,
   type Timer,
 } from '@fairlead/core';
-import { Connections } from './connections.js';
+import { Connections, type Drainable } from './connections.js';
 import { processSignals, type SignalSource } from './stop-signals.js';
 import { type Farewell, farewellToWebSockets } from './upgrades.js';
 
@@ -25,8 +25,8 @@ import { type Farewell, farewellToWebSockets } from './upgrades.js';
 export interface DrainOptions {
   /** Name of this service, in events. Default `inbound`. */
   readonly service: string;
-  /** Servers to drain; more can be added, and guards add theirs by themselves. Default none. */
-  readonly servers: Server | readonly Server[];
+  /** Servers to drain, and workers; more can be added, and guards add their servers by themselves. Default none. */
+  readonly servers: Drainable | readonly Drainable[];
   /**
    * How long to go on listening after the signal, in ms: the time in which the news that this process stops reaches
    * those who send to it. Default null: 5000 inside Kubernetes (half of `timeoutMs`, if that is less), 0 elsewhere.
@@ -98,7 +98,7 @@ export interface Drain {
   /** Resolves when all servers are closed and `cleanup` is done, with the number of connections that had to be cut. */
   readonly done: Promise<number>;
   /** Adds a server, at any time; one that is added late goes straight to where the others are. */
-  add(server: Server): void;
+  add(server: Drainable): void;
   /** Adds a connection of HTTP/2, which may be older than what is known of its server. Guards do. */
   addSession(session: Http2Session): void;
   /** Starts without a signal; the process then goes on afterwards. Again, it does nothing more. */
@@ -131,13 +131,14 @@ class ServerDrain implements Drain {
     this.done = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    for (const server of [options.servers].flat() as Server[]) this.add(server);
+    for (const server of [options.servers].flat() as Drainable[]) this.add(server);
     for (const signal of options.signals) options.source.on(signal, this.#signaled);
   }
 
-  add(server: Server): void {
+  add(server: Drainable): void {
     if (this.#phase === 'cleanup' || this.#phase === 'done' || !this.#connections.add(server)) return;
-    if (this.#phase === 'closing') this.#stopListening(server);
+    if (this.draining) server.announce?.();
+    if (this.#phase === 'closing') this.#stopListening(server as Server);
   }
 
   addSession(session: Http2Session): void {

@@ -2,6 +2,7 @@
 export { isAmbiguousPath } from './ambiguous-path.js';
 export { BodyTooLongError } from './body-limit.js';
 export * from './client-key.js';
+export type { Drainable } from './connections.js';
 export * from './drain.js';
 export { callOf, type GuardedRequest, type Next, requestOf, signalOf } from './exchange.js';
 export { type ExpressMiddleware, guardExpress } from './express.js';
@@ -17,5 +18,6 @@ export type { HealthCheck } from './probe.js';
 export * from './rate-limit.js';
 export { type LimitRefusal, nackHeader } from './refusal.js';
 export type { Serving } from './serving.js';
+export { clusterWorkers, workerThreads } from './stop-relay.js';
 export { processSignals, type SignalSource } from './stop-signals.js';
 export { type Farewell, farewellToWebSockets } from './upgrades.js';
