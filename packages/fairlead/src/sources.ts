@@ -16,7 +16,8 @@ export class Sources {
     consul: (source) => {
       const { server, options } = parseConsul(source);
       const access = consulAccess({ address: server });
-      this.#consul ??= createTransport({ tls: access.tls });
+      // A connection for each service: as many as an agent takes from one address, unless it is told otherwise.
+      this.#consul ??= createTransport({ tls: access.tls, connections: 200 });
       return consul({ ...options, access, handler: this.#consul.handler });
     },
     'http-sd+http': (source) => this.#httpSd(source),
