@@ -1,97 +1,14 @@
 // Catches: a change of a file that is not noticed (written in place, renamed over, a ConfigMap that is rotated, a folder
-// that appears later), a broken or missing file that costs endpoints, news that are none, and a watch, timer or reading
-// that outlives its scope. With real files, since it is about what file systems tell.
+// that appears later), a broken or missing file that costs endpoints, news that are none. With real files, since it is about
+// what file systems tell.
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type Clock, type Endpoint, type ResolverUpdate, Scope, sleep, systemClock } from '@fairlead/core';
-import { checkLeaks, VirtualClock } from '@fairlead/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { at, content, quiet, says, Watched } from '../../../test/watched-file.js';
 import { resolverOf } from '../source.js';
-import { type FileOptions, file, fileDefaults } from './file.js';
-
-const linux = process.platform === 'linux';
-let folder: string;
-let scopes: Scope[];
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'fairlead-file-'));
-  scopes = [];
-});
-
-afterEach(() => {
-  for (const scope of scopes) scope.cancel();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-const at = (...names: string[]): string => join(folder, ...names);
-const content = (...hosts: string[]): string => JSON.stringify({ endpoints: hosts.map((host) => `http://${host}`) });
-
-class Watched {
-  readonly told: ResolverUpdate[] = [];
-  readonly scope: Scope;
-  constructor(options: Partial<FileOptions> & { readonly path: string }, clock: Clock = systemClock) {
-    this.scope = new Scope(clock);
-    scopes.push(this.scope);
-    file({ settleMs: 5, ...options }).watch((update) => this.told.push(update), this.scope, { clock });
-  }
-  /** The hosts, or the message of the error, that was told last. */
-  get last(): string | undefined {
-    const update = this.told.at(-1);
-    return update && ('error' in update ? update.error.message : hosts(update.endpoints));
-  }
-}
-
-function hosts(endpoints: readonly Endpoint[]): string {
-  return endpoints.map(({ origin }) => origin.slice('http://'.length)).join(' ');
-}
-
-/** Real time: what is waited for comes from the file system. */
-async function until(condition: () => boolean, what: () => unknown): Promise<void> {
-  const end = systemClock.now() + 5_000;
-  while (!condition()) {
-    if (systemClock.now() > end) throw new Error(`it is still ${JSON.stringify(what())}: ${condition}`);
-    await sleep(systemClock, 2);
-  }
-}
-
-async function says(watched: Watched, expected: string | RegExp): Promise<void> {
-  const right = (): boolean =>
-    typeof expected === 'string' ? watched.last === expected : expected.test(watched.last ?? '');
-  await until(right, () => [watched.last, String(expected)]);
-}
-
-/** Long enough for everything that may happen by mistake: notices come within a few ms. */
-async function quiet(): Promise<void> {
-  await sleep(systemClock, 60);
-}
-
-/** What this process watches in the file system, as Linux counts it: Node itself does not tell of what keeps nothing alive. */
-function watches(): number {
-  const folder = '/proc/self/fdinfo';
-  if (!linux) return 0;
-  const lines = readdirSync(folder).flatMap((fd) => {
-    try {
-      return readFileSync(join(folder, fd), 'utf8').split('\n');
-    } catch {
-      return []; // Closed meanwhile.
-    }
-  });
-  return lines.filter((line) => line.startsWith('inotify wd:')).length;
-}
+import { file, fileDefaults } from './file.js';
 
 describe('file', () => {
   it('tells what is in it, and again when it is written in place', async () => {
@@ -281,131 +198,9 @@ describe('file', () => {
 
   it('refuses options that are wrong, all at once', () => {
     expect(() => file({ path: '', service: '', settleMs: -1, refreshMs: 0, maxBytes: 0 })).toThrow(/5 problems/);
+    expect(file({ path: '/a', settleMs: undefined } as never).name).toBe('file:///a');
     expect(() => file({} as never)).toThrow(/file\.path/);
     expect(() => file({ path: 'a', refresh: 1 } as never)).toThrow(/file\.refresh:/);
     expect(Object.isFrozen(fileDefaults)).toBe(true);
-  });
-});
-
-describe('the time of a file', () => {
-  it('is read every refreshMs, ±10 %, where nothing tells of a change', async () => {
-    const clock = new VirtualClock();
-    writeFileSync(at('a.json'), content('a:1'));
-    const watched = new Watched({ path: at('a.json'), refreshMs: 30_000 }, clock);
-    await says(watched, 'a:1');
-    await until(
-      () => clock.pending === 1,
-      () => clock.pending,
-    );
-    const dues = new Set<number>();
-    for (let i = 0; i < 5; i++) {
-      const due = (clock.armed[0]?.due as number) - clock.now();
-      expect(due).toBeGreaterThanOrEqual(27_000);
-      expect(due).toBeLessThanOrEqual(33_000);
-      dues.add(due);
-      await clock.advance(due);
-      await until(
-        () => clock.pending === 1,
-        () => clock.pending,
-      );
-    }
-    expect(dues.size).toBe(5);
-    expect(clock.pendingForeground).toBe(0);
-    // Notices are one thing, time is another: at a clock that stands still a change waits for settleMs.
-    writeFileSync(at('a.json'), content('b:1'));
-    await until(
-      () => clock.armed[0]?.due === clock.now() + 5,
-      () => clock.armed[0]?.due,
-    );
-    expect(watched.last).toBe('a:1');
-    await clock.advance(5);
-    await says(watched, 'b:1');
-  });
-
-  it('is read once more if it has changed while it was read', async () => {
-    const clock = new VirtualClock();
-    writeFileSync(at('a.json'), content('a:1'));
-    const watched = new Watched({ path: at('a.json') }, clock);
-    await says(watched, 'a:1');
-    const idle = (): boolean => clock.pending === 1;
-    await until(idle, () => clock.pending);
-    // The notice of it comes in the next turn; a reading takes several.
-    clock.armed[0]?.fire();
-    writeFileSync(at('a.json'), content('b:1'));
-    await says(watched, 'b:1');
-    expect(clock.armed[0]?.due).toBe(clock.now() + 5);
-  });
-
-  it('is not put off by changes that never cease, and other files are no changes', async () => {
-    const clock = new VirtualClock();
-    writeFileSync(at('a.json'), content('a:1'));
-    const watched = new Watched({ path: at('a.json'), settleMs: 100 }, clock);
-    await says(watched, 'a:1');
-    await until(
-      () => clock.pending === 1,
-      () => clock.pending,
-    );
-    const idle = clock.armed[0]?.due;
-    writeFileSync(at('b.json'), content('b:1'));
-    await quiet();
-    expect(clock.armed[0]?.due).toBe(idle);
-    writeFileSync(at('a.json'), 'half');
-    await until(
-      () => clock.armed[0]?.due === clock.now() + 100,
-      () => clock.armed[0]?.due,
-    );
-    await clock.advance(60);
-    writeFileSync(at('a.json'), content('c:1'));
-    await quiet();
-    expect(clock.armed[0]?.due).toBe(100);
-    await clock.advance(40);
-    await says(watched, 'c:1');
-    expect(watched.told).toHaveLength(2);
-  });
-
-  it('ends with its scope: no timer, no watcher, no late news', async () => {
-    const before = watches();
-    const clock = new VirtualClock();
-    writeFileSync(at('a.json'), content('a:1'));
-    const [one, two] = [new Watched({ path: at('a.json') }, clock), new Watched({ path: at('a.json') }, clock)];
-    await says(one, 'a:1');
-    await says(two, 'a:1');
-    if (linux) expect(watches()).toBeGreaterThan(before);
-    one.scope.cancel();
-    // The other goes on: they share nothing.
-    await until(
-      () => clock.pending === 1,
-      () => clock.pending,
-    );
-    writeFileSync(at('a.json'), content('b:1'));
-    await until(
-      () => clock.armed[0]?.due === clock.now() + 5,
-      () => clock.armed[0]?.due,
-    );
-    await clock.advance(5);
-    await says(two, 'b:1');
-    two.scope.cancel();
-    await quiet();
-    expect([one.told.length, two.told.length, watches() - before]).toEqual([1, 2, 0]);
-    checkLeaks({ clock, scopes });
-  });
-
-  it('ends in the middle of a reading', async () => {
-    const before = watches();
-    const clock = new VirtualClock();
-    writeFileSync(at('a.json'), content('a:1'));
-    const all = Array.from({ length: 20 }, () => new Watched({ path: at('a.json') }, clock));
-    for (const [i, { scope }] of all.entries()) {
-      for (let turns = 0; turns < i; turns++) await new Promise((resolve) => process.nextTick(resolve));
-      if (i > 10) await sleep(systemClock, 1);
-      scope.cancel();
-    }
-    await quiet();
-    expect(watches() - before).toBe(0);
-    checkLeaks({ clock, scopes });
-    const already = new Watched({ path: at('a.json') }, clock);
-    already.scope.cancel();
-    await quiet();
-    expect(already.told).toEqual([]);
   });
 });

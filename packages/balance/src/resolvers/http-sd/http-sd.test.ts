@@ -21,8 +21,8 @@ import {
 import { describe, expect, it } from 'vitest';
 import { type HttpSdOptions, httpSd, httpSdDefaults, httpSdOf } from './http-sd.js';
 
-const url = 'http://10.0.0.1:9000/targets?token=s3cret';
-const name = 'http-sd+http://10.0.0.1:9000/targets';
+const url = 'http://10.0.0.1:9000/targets?of=a&token=s3cret';
+const name = 'http-sd+http://10.0.0.1:9000/targets?of=a&token=***';
 const type = { 'content-type': 'application/json' };
 
 function groups(...targets: readonly string[]): string {
@@ -68,12 +68,12 @@ describe('httpSd', () => {
     const [call] = backend.calls;
     expect([call?.method, call?.path, call?.endpoint?.origin]).toEqual([
       'GET',
-      '/targets?token=s3cret',
+      '/targets?of=a&token=s3cret',
       'http://10.0.0.1:9000',
     ]);
     expect(call?.headers).toEqual(['accept', 'application/json', 'x-prometheus-refresh-interval-seconds', '30']);
     expect([clock.pending, clock.pendingForeground]).toEqual([1, 0]);
-    // A query may hold a secret.
+    // A query may hold a secret, and tells one source from another.
     expect(resolver.name).toBe(name);
   });
 
@@ -249,8 +249,11 @@ describe('httpSd', () => {
   it('is written as a source, with its header in a variable', async () => {
     const handler: Handler = scripted(ok('[]'));
     const source = 'http-sd+https://sd.prod:8443/all?x=1';
-    expect(httpSdOf(source, handler, {}).name).toBe('http-sd+https://sd.prod:8443/all');
-    expect(httpSdOf(`${source}#pay%20ments`, handler, {}).name).toBe('http-sd+https://sd.prod:8443/all#pay%20ments');
+    expect(httpSdOf(source, handler, {}).name).toBe('http-sd+https://sd.prod:8443/all?x=1');
+    expect(httpSdOf(`${source}#pay%20ments`, handler, {}).name).toBe(
+      'http-sd+https://sd.prod:8443/all?x=1#pay%20ments',
+    );
+    expect(httpSdOf('http-sd+http://sd/@a?of=@b', handler, {}).name).toBe('http-sd+http://sd/@a?of=@b');
     const backend = scripted(ok('[]'));
     const clock = new VirtualClock();
     const scope = new Scope(clock);
@@ -274,7 +277,7 @@ describe('httpSd', () => {
     };
     expect(() => httpSd(wrong)).toThrow(/6 problems/);
     expect(() => httpSd(wrong)).not.toThrow(/s3cret/);
-    expect(() => httpSd(wrong)).toThrow('httpSd.url = "http://***@a/": expected an http or https URL');
+    expect(() => httpSd(wrong)).toThrow('httpSd.url = "http://***@a/?token=***": expected an http or https URL');
     expect(() => httpSd({} as never)).toThrow(/httpSd\.url = null.*\n.*httpSd\.handler = null/);
     expect(() => httpSd({ url, handler: scripted(ok('[]')), refesh: 1 } as never)).toThrow(/httpSd\.refesh: expected/);
     expect(Object.isFrozen(httpSdDefaults)).toBe(true);

@@ -6,19 +6,13 @@ import {
   check,
   checks,
   createEndpoint,
-  type Endpoint,
   type Handler,
   optionProblems,
   type Resolver,
-  type ResolverUpdate,
-  type Runtime,
   resolveOptions,
-  type Scope,
-  type ScopeWatcher,
-  Timer,
 } from '@fairlead/core';
-import { readDocument } from '../file/document.js';
-import { HttpSdError, type HttpSdQuestion, isAuthorization, poll } from './http-sd-poll.js';
+import { isAuthorization } from './http-sd-poll.js';
+import { HttpSdWatch } from './http-sd-watch.js';
 
 /** What {@link httpSd} needs to know. */
 export interface HttpSdOptions {
@@ -85,14 +79,14 @@ const rules: Checks<HttpSdOptions> = {
 export function httpSd(options: Partial<HttpSdOptions> & Pick<HttpSdOptions, 'url' | 'handler'>): Resolver {
   // Null rather than undefined, which would count as not given.
   const given = { ...options, url: options.url ?? null, handler: options.handler ?? null } as HttpSdOptions;
-  const problems = optionProblems('httpSd', given, rules).map(withoutSecrets);
+  const problems = optionProblems('httpSd', given, rules).map(safely);
   if (problems.length > 0) throw new ConfigError(problems, 'options of httpSd');
-  const settings = resolveOptions<HttpSdOptions>('httpSd', given, { ...httpSdDefaults, ...given }, rules);
+  const { handler } = given;
+  const settings = resolveOptions('httpSd', given, { ...httpSdDefaults, url: given.url, handler }, rules);
   const { service } = settings;
   const { origin, pathname, search } = urlOf(settings.url) as URL;
   const question = { ...settings, server: createEndpoint(origin), path: pathname + search };
-  // What a query says may be a secret.
-  const name = `http-sd+${origin}${pathname}${service === null ? '' : `#${encodeURIComponent(service)}`}`;
+  const name = withoutSecrets(`http-sd+${settings.url}${service === null ? '' : `#${encodeURIComponent(service)}`}`);
   return {
     name,
     watch(tell, scope, runtime) {
@@ -122,82 +116,6 @@ export function httpSdOf(
   });
 }
 
-/** One watch. Its timer is the next question, so there is never more than one under way. */
-class HttpSdWatch extends Timer implements ScopeWatcher {
-  override background = true;
-  readonly #question: Readonly<HttpSdOptions> & HttpSdQuestion;
-  readonly #name: string;
-  readonly #tell: (update: ResolverUpdate) => void;
-  readonly #scope: Scope;
-  readonly #runtime: Runtime;
-  /** What was answered last, and the tag of that answer. */
-  #known: readonly Endpoint[] | null = null;
-  #tag: string | null = null;
-  #failures = 0;
-
-  constructor(
-    question: Readonly<HttpSdOptions> & HttpSdQuestion,
-    name: string,
-    tell: (update: ResolverUpdate) => void,
-    scope: Scope,
-    runtime: Runtime,
-  ) {
-    super();
-    this.#question = question;
-    this.#name = name;
-    this.#tell = tell;
-    this.#scope = scope;
-    this.#runtime = runtime;
-    scope.watch(this);
-  }
-
-  fire(): void {
-    if (!this.#scope.canceled) void this.#round();
-  }
-
-  /** @internal The question under way is a child of the scope: it has ended already. */
-  onCancel(): void {
-    this.#runtime.clock.disarm(this);
-  }
-
-  async #round(): Promise<void> {
-    try {
-      const answer = await poll(this.#question, this.#tag, this.#scope, this.#runtime);
-      if (this.#scope.canceled) return;
-      // Kept together, and only if all of it is right: a tag without its endpoints would never be answered in full again.
-      if (answer !== null) {
-        this.#known = readDocument(answer.bytes, this.#question.service, 'the answer');
-        this.#tag = answer.tag;
-      }
-      this.#answered(this.#known as readonly Endpoint[]);
-    } catch (error) {
-      if (!this.#scope.canceled) this.#failed(error as Error);
-    }
-  }
-
-  /** Told although it may be no news: that it still holds is worth to be known. */
-  #answered(endpoints: readonly Endpoint[]): void {
-    this.#failures = 0;
-    this.#again(this.#question.refreshMs * (0.9 + 0.2 * this.#runtime.clock.random()));
-    this.#tell({ endpoints });
-  }
-
-  #failed(cause: Error): void {
-    const { minBackoffMs, maxBackoffMs } = this.#question;
-    const capMs = Math.min(maxBackoffMs, minBackoffMs * 2 ** Math.min(this.#failures++, 31));
-    // Full jitter (Brooker, 2015), but never at once: a server that is down should not be asked in a loop.
-    const backoffMs = Math.max(minBackoffMs / 10, this.#runtime.clock.random() * capMs);
-    const wantedMs = cause instanceof HttpSdError ? (cause.retryAfterMs ?? 0) : 0;
-    this.#again(Math.min(backoffMs + wantedMs, maxBackoffMs));
-    this.#tell({ error: new Error(`${this.#name}: ${cause.message}`, { cause }) });
-  }
-
-  #again(ms: number): void {
-    const { clock } = this.#runtime;
-    clock.arm(this, clock.now() + ms);
-  }
-}
-
 function urlOf(value: unknown): URL | null {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : null;
   if (url === null || !/^https?:$/.test(url.protocol) || url.hash !== '') return null;
@@ -212,11 +130,13 @@ function decoded(text: string): string {
   }
 }
 
-/** As it may be logged. */
-function withoutSecrets({ value, ...problem }: ConfigProblem): ConfigProblem {
+/** As it may be logged: also a URL that was refused for the password in it. */
+function safely({ value, ...problem }: ConfigProblem): ConfigProblem {
   if (problem.name === 'httpSd.authorization') return problem;
-  return {
-    ...problem,
-    value: typeof value === 'string' ? value.replace(/\/\/.*@/s, '//***@').replace(/\?.*/s, '') : value,
-  };
+  return { ...problem, value: typeof value === 'string' ? withoutSecrets(value.replace(/\/\/.*@/s, '//***@')) : value };
+}
+
+/** Without the values of parameters that sound like secrets. The others tell one source from another. */
+function withoutSecrets(url: string): string {
+  return url.replace(/([?&][^=&#]*(?:token|key|password|secret|signature)[^=&#]*=)[^&#]*/gi, '$1***');
 }
