@@ -14,6 +14,7 @@ export * from './health.js';
 export { guardHono, type HonoContext, type HonoMiddleware, type HonoOptions } from './hono.js';
 export { readTimeoutMs, timeoutHeader } from './inbound-deadline.js';
 export * from './node.js';
+export * from './peer-identity.js';
 export type { HealthCheck } from './probe.js';
 export * from './rate-limit.js';
 export { type LimitRefusal, nackHeader } from './refusal.js';

@@ -115,6 +115,27 @@ describe.each(adapters)('rateLimit under %s', (adapter) => {
 });
 
 describe('rateLimit', () => {
+  it('tells the limit of which least is left in the old headers, where that is wanted', async () => {
+    const of = (remaining: number, limit: number) => scriptedLimiter({ remaining, limit, resetMs: limit }).limiter;
+    const key = (): string => 'me';
+    const legacyHeaders = true;
+    const guard = createGuard({
+      layers: [
+        rateLimit({ limiter: of(50, 1_000), key, name: 'a', legacyHeaders }),
+        rateLimit({ limiter: of(3, 2_001), key, name: 'b', legacyHeaders }),
+        rateLimit({ limiter: of(7, 4_000), key, name: 'c', legacyHeaders }),
+        rateLimit({ limiter: of(1, 5_000), key, name: 'd' }),
+      ],
+    });
+    const { port } = await start('node', guard, (_req, res) => res.end());
+    expect((await ask(port)).headers).toMatchObject({
+      'x-ratelimit-limit': '2001',
+      'x-ratelimit-remaining': '3',
+      'x-ratelimit-reset': '3',
+      ratelimit: '"a";r=50;t=1, "b";r=3;t=3, "c";r=7;t=4, "d";r=1;t=5',
+    });
+  });
+
   const serve = async (options: Parameters<typeof rateLimit>[0]) => {
     const errors: unknown[] = [];
     const guard = createGuard({ onError: (error) => errors.push(error), layers: [rateLimit(options)] });

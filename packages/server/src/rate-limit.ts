@@ -54,10 +54,19 @@ export interface RateLimitOptions {
   readonly name: string;
   /** What a request counts, or a function that says so; 0 lets it pass unasked. Default 1. */
   readonly cost: number | ((call: Call) => number);
+  /**
+   * Whether to tell it in `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds), too, for clients that read nothing else.
+   * There is room for one limit in these: of several, the one of which least is left. Default false.
+   */
+  readonly legacyHeaders: boolean;
 }
 
 /** Defaults of {@link RateLimitOptions}, but for those that must be given. */
-export const rateLimitDefaults: Pick<RateLimitOptions, 'name' | 'cost'> = Object.freeze({ name: 'default', cost: 1 });
+export const rateLimitDefaults: Pick<RateLimitOptions, 'name' | 'cost' | 'legacyHeaders'> = Object.freeze({
+  name: 'default',
+  cost: 1,
+  legacyHeaders: false,
+});
 
 function isLimiter(value: unknown): boolean {
   const { take, perSecond, burst, windowMs = 1 } = (value ?? {}) as Partial<Limiter>;
@@ -69,6 +78,7 @@ const rules: Checks<RateLimitOptions> = {
   key: checks.fn('a function from a call and its request to a string'),
   name: check('letters, digits, ".", "_" and "-"', (v) => typeof v === 'string' && /^[A-Za-z0-9._-]+$/.test(v)),
   cost: checks.either(checks.number(0), checks.fn()),
+  legacyHeaders: checks.boolean(),
 };
 
 /**
@@ -84,7 +94,7 @@ export function rateLimit(options: Pick<RateLimitOptions, 'limiter' | 'key'> & P
     rateLimitDefaults as RateLimitOptions,
     rules,
   );
-  const { limiter, key, name, cost } = resolved;
+  const { limiter, key, name, cost, legacyHeaders } = resolved;
   const policy = policyField(name, limiter);
   const prefix = `"${name}";r=`;
 
@@ -100,6 +110,7 @@ export function rateLimit(options: Pick<RateLimitOptions, 'limiter' | 'key'> & P
       if (!response.headersSent) {
         addToList(response, 'RateLimit-Policy', policy);
         addToList(response, 'RateLimit', state);
+        if (legacyHeaders) tellLegacy(response, verdict);
       }
       if (allowed) return next(call);
       call.runtime.on?.({ type: 'limit.refused', service: call.service, by: 'limit', key: caller, retryAfterMs });
@@ -125,4 +136,13 @@ function policyField(name: string, { perSecond, burst, windowMs = (burst / perSe
 function addToList(response: ServerResponse, field: string, member: string): void {
   const before = response.getHeader(field);
   response.setHeader(field, before === undefined ? member : `${String(before)}, ${member}`);
+}
+
+/** The three fields in which servers told their limits before there was a draft, by the same quota as the others. */
+function tellLegacy(response: ServerResponse, { limit, remaining, resetMs }: LimitVerdict): void {
+  const before = response.getHeader('X-RateLimit-Remaining');
+  if (before !== undefined && Number(before) <= remaining) return;
+  response.setHeader('X-RateLimit-Limit', String(limit));
+  response.setHeader('X-RateLimit-Remaining', String(remaining));
+  response.setHeader('X-RateLimit-Reset', String(wholeSeconds(resetMs)));
 }
