@@ -57,7 +57,7 @@ const payments = breaker({ errorRatio: 0.3, openMs: 2_000 });
 const handler = compose([gate(payments), retry()], transport);
 
 console.log(payments.state); // closed, open or halfOpen
-console.log(payments.snapshot()); // { state, calls, failures, probeAt }
+console.log(payments.snapshot()); // { state, calls, failures, slow, probeAt, probeInMs, reopenings }
 // #endregion
 
 const newCall = () => createCall({ service: 'payments', runtime: { clock: systemClock } });

@@ -6,22 +6,26 @@
  * hedges stop by themselves where they would only make a queue longer.
  */
 
-/** The most that can be saved up, in lost hedges. */
+/** The most that can be saved up, in lost hedges: enough that bad luck does not use it up. */
 const MOST = 20;
+/** What a process begins with, knowing nothing: the service may be queueing already. */
+const FIRST = 4;
 /** What a call adds: so little that a service under load sees hardly any hedges, and still finds out when that has changed. */
-const PER_CALL = 0.0002;
+const PER_CALL = 0.0001;
 
 /** Calls without a hedge after the service has asked for less. */
-const PUSHBACK_CALLS = 500;
+const PUSHBACK_CALLS = 1_000;
 
 /** An account that wins pay into and losses are paid from. */
 export class HedgeCredit {
-  #balance = MOST;
+  #balance = FIRST;
   readonly #perWin: number;
+  readonly #perLoss: number;
 
   /** @param minWinRatio share of hedges that must win for the account to hold its balance */
   constructor(minWinRatio: number) {
-    this.#perWin = minWinRatio === 0 ? MOST : 1 / minWinRatio - 1;
+    this.#perLoss = minWinRatio === 0 ? 0 : 1;
+    this.#perWin = minWinRatio === 0 ? 0 : 1 / minWinRatio - 1;
   }
 
   get enough(): boolean {
@@ -38,7 +42,7 @@ export class HedgeCredit {
   }
 
   lost(): void {
-    this.#balance -= 1;
+    this.#balance -= this.#perLoss;
   }
 
   /** The service has asked for less: nothing for the next calls, and then one hedge to see. */

@@ -213,10 +213,10 @@ describe('hedge', () => {
       for (let i = 0; i < calls; i++) (await go(newCall())).body.cancel();
       return backend.calls.length - before - calls;
     };
-    expect(await extra(1_000)).toBe(20);
+    expect(await extra(1_000)).toBe(4);
     expect(await extra(1_000)).toBeLessThan(2);
     slow = false;
-    await extra(20_000);
+    await extra(12_000);
     expect(await extra(100)).toBeGreaterThanOrEqual(100);
   });
 

@@ -1,6 +1,6 @@
 /**
- * @module opossum as the engine of the breaker: it keeps the window of counts and decides when to open, and whether a
- * probe closes or opens again. It is told afterwards how calls went rather than wrapped around them, and time is ours.
+ * @module opossum as the engine of the breaker: it keeps the window of counts and decides when to open. It is told
+ * afterwards how calls went rather than wrapped around them, and time is ours.
  *
  * What is kept from it, and how (opossum 10.0.0):
  * - Time. Its window turns only when told to (`rotateBucketController`); its reset timer is a listener of its own `open`
@@ -9,26 +9,20 @@
  * - Successes. In a closed circuit they only count, so they are counted here and handed over in bulk, into the bucket they
  *   belong to, before opossum decides or turns. A success then costs one addition instead of a promise and two events.
  * - Latencies. It keeps every one of them even with percentiles off; ours go nowhere.
- * - Half-open. There is no method for it, but a circuit can be born so. Each half-opening therefore makes a new circuit,
- *   which also has forgotten the failures of the outage: opossum itself would keep them in its window after closing, and
- *   open again on the first failure after that.
+ * - Everything but the closed state. A circuit lives from one closing to the next opening; probes are not its business, and
+ *   neither are the failures of an outage, which it would keep in its window after closing.
+ * - Slow calls, which it does not know. They are counted beside it.
  *
- * A failure still costs opossum one pass over its ten buckets: microseconds, whatever the traffic.
+ * A failure still costs opossum one pass over its ten buckets, and two promises: 10 to 30 µs, whatever the traffic.
  */
 import { EventEmitter } from 'node:events';
 import CircuitBreaker from 'opossum';
+import { type BreakerEngine, BreakerWindow, type EngineCounts, type EngineSettings } from './breaker-window.js';
 
 const BUCKETS = 10;
 
 /** opossum opens above its percentage, we at it. */
 const AT_LEAST = 1e-9;
-
-/** What an {@link OpossumEngine} goes by. */
-export interface EngineSettings {
-  readonly errorRatio: number;
-  readonly minCalls: number;
-  readonly windowMs: number;
-}
 
 /** What opossum calls and then waits for; this one knows its result already, and so everything happens at once. */
 class Settled {
@@ -45,22 +39,24 @@ class Settled {
 }
 
 const failure = Object.freeze(new Error('told to opossum as a failure'));
-const succeeded = new Settled(false);
 const failed = new Settled(true);
 const noLatencies = Object.freeze({ push: () => 0 }) as unknown as number[];
 const ignore = (): void => {};
 
-/** One life of an opossum circuit: from closed to open, or from half-open to closed and on to open. */
-export class OpossumEngine {
+/** One life of an opossum circuit, from closed to open. */
+export class OpossumEngine implements BreakerEngine {
   /** When {@link turn} is next due, in monotonic ms. */
   turnAt: number = Number.NEGATIVE_INFINITY;
   readonly #circuit: CircuitBreaker;
   readonly #turner = new EventEmitter();
   readonly #bucketMs: number;
-  #told: Settled = succeeded;
+  #told: Settled = failed;
+  /** All calls, of which the failures are left to opossum. */
+  readonly #slow: BreakerWindow;
   #successes = 0;
 
-  constructor(settings: EngineSettings, halfOpen: boolean) {
+  constructor(settings: EngineSettings) {
+    this.#slow = new BreakerWindow({ ...settings, errorRatio: Number.POSITIVE_INFINITY });
     this.#bucketMs = settings.windowMs / BUCKETS;
     const options = {
       name: 'fairlead',
@@ -72,8 +68,6 @@ export class OpossumEngine {
       rollingPercentilesEnabled: false,
       enableSnapshots: false,
       rotateBucketController: this.#turner,
-      // Taken by the constructor, though missing from the published types.
-      state: { closed: !halfOpen, halfOpen },
     } as const;
     // biome-ignore lint/suspicious/noExplicitAny: a thenable, which is all that opossum asks for, is no Promise to the types
     this.#circuit = new CircuitBreaker(() => this.#told as any, options);
@@ -82,28 +76,23 @@ export class OpossumEngine {
   }
 
   get opened(): boolean {
-    return this.#circuit.opened;
+    return this.#circuit.opened || this.#slow.opened;
   }
 
-  /** A call of a closed circuit went well. */
-  succeeded(): void {
+  succeeded(slow: boolean): void {
     this.#successes++;
+    this.#slow.succeeded(slow);
   }
 
-  /** A call went badly. Afterwards the circuit may be {@link opened}; if it was half-open, it is. */
   failed(): void {
+    this.#slow.failed();
     this.#handOver();
     this.#tell(failed);
   }
 
-  /** The probe of a half-open circuit went well: it is closed. */
-  probed(): void {
-    this.#tell(succeeded);
-  }
-
-  /** Lets the window move on to `now`. */
   turn(now: number): void {
     if (now < this.turnAt) return;
+    this.#slow.turn(now);
     this.#handOver();
     const passed = Math.floor((now - this.turnAt) / this.#bucketMs) + 1;
     const turns = Math.min(passed, BUCKETS);
@@ -112,11 +101,19 @@ export class OpossumEngine {
     this.turnAt = passed > BUCKETS ? now + this.#bucketMs : this.turnAt + passed * this.#bucketMs;
   }
 
-  /** What is in the window. */
-  counts(): { calls: number; failures: number } {
+  counts(): EngineCounts {
     this.#handOver();
     const { fires, failures } = this.#circuit.stats;
-    return { calls: fires, failures };
+    return { calls: fires, failures, slow: this.#slow.counts().slow };
+  }
+
+  restore(counts: EngineCounts): void {
+    this.#slow.restore(counts);
+    const bucket = this.#circuit.status.window[0];
+    if (bucket === undefined) return;
+    bucket.fires += counts.calls;
+    bucket.successes += counts.calls - counts.failures;
+    bucket.failures += counts.failures;
   }
 
   #tell(how: Settled): void {
