@@ -5,6 +5,7 @@
 import type { Clock } from './clock.js';
 import { CanceledError, TimeoutError, type TimeoutOf } from './errors.js';
 import type { EndWatcher } from './reply.js';
+import { followSignal, type SignalFollower, unfollowSignal } from './signal-followers.js';
 import { Timer } from './timer.js';
 
 /** Something that wants to know when a scope is canceled. */
@@ -14,7 +15,7 @@ export interface ScopeWatcher {
 }
 
 /** How long a piece of work may go on, and who is told when it may not. */
-export class Scope extends Timer implements ScopeWatcher, EndWatcher {
+export class Scope extends Timer implements ScopeWatcher, EndWatcher, SignalFollower {
   readonly clock: Clock;
   readonly parent: Scope | null;
   /** Monotonic ms at which this scope or one above it expires; `Infinity` if none does. */
@@ -165,8 +166,8 @@ export class Scope extends Timer implements ScopeWatcher, EndWatcher {
   }
 
   /**
-   * Cancels this scope with a {@link CanceledError} when `signal` aborts; at once if it already has. The listener goes
-   * with {@link close}.
+   * Cancels this scope with a {@link CanceledError} when `signal` aborts; at once if it already has. All scopes that follow
+   * a signal share one listener, which goes with the {@link close} of the last.
    */
   follow(signal: AbortSignal): void {
     if (this.canceled || this.#closed) return;
@@ -175,13 +176,12 @@ export class Scope extends Timer implements ScopeWatcher, EndWatcher {
       return;
     }
     (this.#followed ??= []).push(signal);
-    // The scope itself is the listener: no closure for each call.
-    signal.addEventListener('abort', this);
+    followSignal(signal, this);
   }
 
   /** @internal A signal that is followed has aborted. */
-  handleEvent(event: Event): void {
-    this.cancel(new CanceledError({ cause: (event.target as AbortSignal).reason }));
+  onAbort(reason: unknown): void {
+    this.cancel(new CanceledError({ cause: reason }));
   }
 
   /** An `AbortSignal` of this scope, made on first use: it costs more than the rest of the stack together. */
@@ -217,7 +217,7 @@ export class Scope extends Timer implements ScopeWatcher, EndWatcher {
   #detach(): void {
     if (this.parent !== null) this.parent.#unlinkChild(this);
     if (this.#followed !== null) {
-      for (const signal of this.#followed) signal.removeEventListener('abort', this);
+      for (const signal of this.#followed) unfollowSignal(signal, this);
       this.#followed = null;
     }
   }
