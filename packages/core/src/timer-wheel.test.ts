@@ -244,4 +244,26 @@ describe('TimerWheel', () => {
     wheel.turn();
     expect(sets).toBe(1);
   });
+
+  it('sleeps through the slots of timers that are due in minutes, and then fires each in its slot', () => {
+    const driver = new Driver();
+    const far = Array.from({ length: 300 }, (_, i) => {
+      const probe = new Probe(driver);
+      driver.wheel.arm(probe, 240_000 + i * 13);
+      return probe;
+    });
+    // What comes in between is not late for it, also where it shares a slot with one of them.
+    const near = new Probe(driver);
+    driver.run(20_000);
+    driver.wheel.arm(near, 20_000 + (240_000 % (1_024 * SLOT_MS)));
+    driver.run(230_000);
+    expect(near.firedAt).toEqual([near.due]);
+    // Once for each turn of the wheel, that is every 4 s; it was three hundred times as often.
+    expect(driver.rings).toBeLessThan(70);
+    driver.run();
+    for (const [i, { firedAt }] of far.entries()) {
+      expect(firedAt).toHaveLength(1);
+      expect((firedAt[0] as number) - (240_000 + i * 13)).toBeLessThan(SLOT_MS);
+    }
+  });
 });

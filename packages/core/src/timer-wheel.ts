@@ -21,6 +21,7 @@ const TICK_MS = 4;
 const SLOTS = 1024;
 const MASK = SLOTS - 1;
 
+/** Its `due` is not later than that of any timer in it: a slot also holds timers of later turns of the wheel. */
 class ListHead extends Timer {
   constructor() {
     super();
@@ -76,7 +77,9 @@ export class TimerWheel {
     timer.due = at;
     // Rounded up: never early. A due time in the past goes into the next slot to be served.
     const tick = Math.max(Math.ceil(at / TICK_MS), this.#served + 1);
-    link(this.#slots[tick & MASK] as ListHead, timer);
+    const slot = this.#slots[tick & MASK] as ListHead;
+    if (slot.empty || at < slot.due) slot.due = at;
+    link(slot, timer);
     this.#size++;
     if (!timer.background && this.#foreground++ === 0) this.#alarm.keepAlive(true);
     if (tick < this.#wakeTick) this.#sleepUntil(tick);
@@ -112,21 +115,25 @@ export class TimerWheel {
   }
 
   #collect(slot: ListHead): void {
+    let earliest = Number.POSITIVE_INFINITY;
     for (let timer = slot._next as Timer; timer !== slot; ) {
       const next = timer._next as Timer;
       if (Math.ceil(timer.due / TICK_MS) <= this.#served) {
         unlink(timer);
         link(this.#due, timer);
-      }
+      } else if (timer.due < earliest) earliest = timer.due;
       timer = next;
     }
+    slot.due = earliest;
   }
 
   #nextUsed(): number {
     const first = this.#served + 1;
     if (!this.#due.empty) return first;
     for (let tick = first; tick < this.#served + SLOTS; tick++) {
-      if (!(this.#slots[tick & MASK] as ListHead).empty) return tick;
+      const slot = this.#slots[tick & MASK] as ListHead;
+      // A slot of later turns is passed over: to wake for each of a thousand idle timers, every 4 s, is no idling.
+      if (!slot.empty && Math.ceil(slot.due / TICK_MS) <= tick) return tick;
     }
     return this.#served + SLOTS;
   }
