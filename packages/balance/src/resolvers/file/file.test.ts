@@ -129,17 +129,21 @@ describe('file', () => {
   });
 
   it('tells nothing when nothing has changed, and a trouble once', async () => {
-    writeFileSync(at('a.json'), content('a:1'));
+    // In one step: it is read so often that half of a file would be seen.
+    const replace = (text: string): void => {
+      writeFileSync(at('new'), text);
+      renameSync(at('new'), at('a.json'));
+    };
+    replace(content('a:1'));
     const watched = new Watched({ path: at('a.json'), refreshMs: 10 });
     await says(watched, 'a:1');
-    writeFileSync(at('a.json'), content('a:1'));
+    replace(content('a:1'));
     await quiet();
     expect(watched.told).toHaveLength(1);
-    writeFileSync(at('a.json'), 'x');
+    replace('x');
     await says(watched, /line 1, column 1 = "x"/);
     await quiet();
-    expect(watched.told.length).toBeLessThanOrEqual(3);
-    expect(watched.told.filter((update) => 'error' in update && /= "x"/.test(update.error.message))).toHaveLength(1);
+    expect(watched.told).toHaveLength(2);
   });
 
   it.each([
