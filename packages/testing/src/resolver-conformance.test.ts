@@ -19,6 +19,7 @@ interface Wrong {
   readonly throwsAtOnce?: true;
   readonly rejects?: true;
   readonly goesOn?: true;
+  readonly lastWord?: true;
   readonly leavesTimer?: true;
   readonly leavesQuestion?: true;
   readonly foreground?: true;
@@ -157,6 +158,7 @@ function pollerOf(registry: Registry, wrong: Wrong): Resolver {
       };
       const mine = watching;
       scope.watch({ onCancel: mine });
+      if (wrong.lastWord) scope.watch({ onCancel: (reason) => tell({ error: reason as Error }) });
     },
   };
 }
@@ -180,6 +182,7 @@ describe('resolverConformance', () => {
     ['throwsAtOnce', 'tells an error when its source is down at the start, and nothing else', 'watch() threw'],
     ['rejects', 'tells everybody who is there', 'watch() rejected'],
     ['goesOn', 'says nothing after its scope has ended', 'left behind'],
+    ['lastWord', 'says nothing after its scope has ended', 'told something after its scope had ended'],
     ['leavesTimer', 'can be ended while its source is down', 'left behind'],
     ['leavesQuestion', 'can be ended while its source is silent', 'held at the source'],
     ['foreground', 'does not keep the process alive', 'background'],

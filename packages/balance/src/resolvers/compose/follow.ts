@@ -44,7 +44,6 @@ export class Follower {
   }
 
   #tell(update: ResolverUpdate): void {
-    if (this.#scope.canceled) return;
     if ('error' in update) this.error = update.error;
     else {
       this.endpoints = update.endpoints;

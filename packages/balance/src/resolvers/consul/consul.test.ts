@@ -271,6 +271,43 @@ describe('nobody is lost', () => {
   });
 });
 
+describe('the loop', () => {
+  it('begins its backoff anew after an answer', async () => {
+    const { server, start, clock } = setUp();
+    server.stop();
+    await start();
+    await clock.advance(300_000);
+    server.set(instanceAt(one));
+    await clock.advance(40_000);
+    server.stop();
+    const failedAt = clock.now();
+    await clock.advance(800);
+    expect(server.queries.at(-1)?.at).toBeGreaterThan(failedAt);
+  });
+
+  it('leaves nothing of a query behind that has its answer', async () => {
+    const { server, start, clock } = setUp();
+    server.set(instanceAt(one));
+    await start();
+    for (let i = 0; i < 100; i++) {
+      await clock.advance(2_500);
+      // That of the server, which holds a query back, and the deadline of that query.
+      expect(clock.pending).toBe(2);
+    }
+  });
+
+  it('says nothing of an answer that comes as it ends', async () => {
+    const { server, start, clock, scope, told } = setUp();
+    server.set(instanceAt(one));
+    await start();
+    server.set(instanceAt(two));
+    scope.cancel();
+    await clock.advance(1_000);
+    expect(told).toHaveLength(1);
+    checkLeaks({ clock, scopes: [scope] });
+  });
+});
+
 describe('an instance', () => {
   it('is at its own address, or else at that of its node', async () => {
     const { endpoints } = await endpointsOf([
@@ -307,7 +344,7 @@ describe('an instance', () => {
     const inZone = { ...instanceAt(two), Node: { ...instanceAt(two).Node, Meta: { zone: 'b' } } };
     const placed = instanceAt('http://10.0.0.3:81', { Locality: { Region: 'eu', Zone: 'c' }, Tags: null });
     const { endpoints } = await endpointsOf([
-      instanceAt(one, { Meta: meta, Weights: weights, Tags: ['v2'] }),
+      { ...instanceAt(one, { Meta: meta, Weights: weights, Tags: ['v2'] }), Node: inZone.Node },
       inZone,
       placed,
     ]);
@@ -317,7 +354,7 @@ describe('an instance', () => {
       ['c', 1],
     ]);
     expect(endpoints[0]?.attributes).toEqual({
-      node: 'node-10.0.0.1',
+      node: 'node-10.0.0.2',
       instance: 'payments-10.0.0.1-8080',
       tags: ['v2'],
       meta,

@@ -143,6 +143,7 @@ describe('what is remembered', () => {
     ['an endpoint without an id', { endpoints: [{ ...createEndpoint(one), id: '' }] }, 'no endpoint'],
     ['an endpoint without an origin', { endpoints: [{ ...createEndpoint(one), origin: null }] }, 'expected an origin'],
     ['an origin with a path', { endpoints: [{ ...createEndpoint(one), origin: 'http://a/b' }] }, 'expected an origin'],
+    ['an origin in another form', { endpoints: [{ ...createEndpoint(one), origin: 'HTTP://A:80' }] }, 'no endpoint'],
     ['a weight of 0', { endpoints: [{ ...createEndpoint(one), weight: 0 }] }, 'a number above 0'],
     ['no attributes', { endpoints: [{ ...createEndpoint(one), attributes: null }] }, 'no endpoint'],
     ['a zone that is no text', { endpoints: [{ ...createEndpoint(one), zone: 7 }] }, 'no endpoint'],
