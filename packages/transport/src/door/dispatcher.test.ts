@@ -1,7 +1,12 @@
+/**
+ * Catches a door that is no dispatcher to undici: that refuses in another way, cannot be closed like one, leaves other hosts
+ * to nobody, hides its connections, or cannot stand below interceptors.
+ */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, it } from 'vitest';
 import { Recorder, undici } from '../../test/door.js';
 import { doorSite } from '../../test/door-site.js';
-import { bodyOf, rejection, until } from '../../test/servers.js';
+import { bodyOf, closedPort, rejection, until } from '../../test/servers.js';
 import type { Dispatcher } from '../undici.js';
 import { explanationOf } from './index.js';
 
@@ -131,6 +136,19 @@ describe('mocks behind it', () => {
     const [type, length, bytes] = (await (await fetch('http://svc', { ...ask, body: form })).json()) as unknown[];
     expect([type, Number(length)]).toEqual(['multipart/form-data; boundary', bytes]);
     await mock.close();
+  });
+});
+
+describe('its connections', () => {
+  it("are in undici's diagnostics channels", async () => {
+    const told: string[] = [];
+    const names = ['connected', 'connectError', 'sendHeaders'];
+    const listeners = names.map((name): [string, () => void] => [`undici:client:${name}`, () => void told.push(name)]);
+    for (const [channel, listener] of listeners) subscribe(channel, listener);
+    const { door } = over([{ endpoint: await closedPort() }, await http((_, response) => response.end())]);
+    await (await undici.request('http://svc', { dispatcher: door })).body.dump();
+    for (const [channel, listener] of listeners) unsubscribe(channel, listener);
+    expect(told).toEqual(['connectError', 'connected', 'sendHeaders']);
   });
 });
 

@@ -102,7 +102,7 @@ function add(pairs: Pairs, key: unknown, value: unknown): void {
 
 function textOf(name: string, value: unknown): string {
   if (value === null) return '';
-  if (typeof value === 'object' || typeof value === 'function') throw invalid(`invalid ${name} header`);
+  if (typeof value === 'object') throw invalid(`invalid ${name} header`);
   return String(value);
 }
 
