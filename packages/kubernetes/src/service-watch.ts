@@ -3,7 +3,7 @@ import { Scope } from '@fairlead/core';
 import { ListWatch, type ListWatchOptions, type SliceListener } from './list-watch/list-watch.js';
 import type { ApiServer } from './list-watch/request.js';
 import type { ServerState } from './list-watch/server-state.js';
-import type { Family } from './slices/merge.js';
+import type { Family } from './slices/member.js';
 import type { SliceObject } from './slices/objects.js';
 import { PortView, type Tell } from './slices/port-view.js';
 

@@ -27,11 +27,14 @@ export interface EndpointAttributes {
  */
 export type Rank = 0 | 1 | 2;
 
+/** Of addresses: IPv4 or IPv6. */
+export type Family = 4 | 6;
+
 /** An endpoint in a slice. */
 export interface Member {
   readonly endpoint: Endpoint;
   readonly rank: Rank;
-  readonly family: 4 | 6;
+  readonly family: Family;
   /** Name of the pod behind it, which may have an address of the other family too; null if it is none. */
   readonly pod: string | null;
 }
@@ -60,7 +63,7 @@ export function readMember(object: EndpointObject, place: Place, weight: number,
   const attributes: EndpointAttributes = { node, pod: target, hints: hintsOf(object.hints), terminating };
   const origin = `${place.scheme}://${family === 6 ? `[${address}]` : address}:${place.port}`;
   const endpoint = createEndpoint(origin, { zone: zone || null, weight, attributes: { ...attributes } });
-  return { endpoint, rank, family: family as 4 | 6, pod: targetRef?.kind === 'Pod' ? target : null };
+  return { endpoint, rank, family: family as Family, pod: targetRef?.kind === 'Pod' ? target : null };
 }
 
 function rankOf(ready: boolean, serves: Maybe<boolean>, terminating: boolean): Rank | null {

@@ -2,8 +2,9 @@
 import { createEndpoint } from '@fairlead/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Member, Rank } from './member.js';
-import { merge, otherPorts } from './merge.js';
+import { Census } from './census.js';
+import type { Family, Member, Rank } from './member.js';
+import { merge as mergeCounted, otherPorts } from './merge.js';
 import type { Slice } from './slice.js';
 
 function slice(name: string, ranks: Readonly<Record<string, Rank>>): Slice {
@@ -14,7 +15,17 @@ function slice(name: string, ranks: Readonly<Record<string, Rank>>): Slice {
 }
 
 function of(name: string, members: readonly Member[]): Slice {
-  return { name, at: '', members: new Map(members.map((member) => [member.endpoint.id, member])), otherPorts: null };
+  const ranked = ([0, 1, 2] as const).map((rank) =>
+    members.filter((member) => member.rank === rank).map(({ endpoint }) => endpoint),
+  ) as unknown as Slice['ranked'];
+  const byAddress = new Map(members.map((member) => [member.endpoint.id, member]));
+  return { name, at: '', members: byAddress, ranked, otherPorts: null };
+}
+
+function merge(slices: readonly Slice[], prefer: Family = 4): ReturnType<typeof mergeCounted> {
+  const census = new Census();
+  for (const each of slices) census.replace(null, each);
+  return mergeCounted(slices, prefer, census);
 }
 
 const hosts = (...slices: Slice[]): string[] => merge(slices).map(({ id }) => id.slice('http://'.length));
@@ -91,6 +102,40 @@ describe('a pod with addresses of both families', () => {
 
   it('keeps several addresses of one family', () => {
     expect(merge([of('v4', [at('10.0.0.1', 'p-1'), at('10.0.1.1', 'p-1')])])).toHaveLength(2);
+  });
+});
+
+describe('a census', () => {
+  it('knows after any number of changes what it would know if it began anew', () => {
+    const ranks = fc.dictionary(fc.constantFrom(...'abcdef', '[fd00::1]', '[fd00::2]'), fc.constantFrom<Rank>(0, 1, 2));
+    const changes = fc.array(fc.tuple(fc.constantFrom('s', 't', 'u'), fc.option(ranks)), { maxLength: 12 });
+    fc.assert(
+      fc.property(changes, (list) => {
+        const slices = new Map<string, Slice>();
+        const census = new Census();
+        for (const [name, next] of list) {
+          const members = Object.entries(next ?? {}).map(([host, rank]): Member => {
+            const known = slices.get(name)?.members.get(`http://${host}`);
+            const family = host.startsWith('[') ? 6 : 4;
+            return known?.rank === rank
+              ? known
+              : { endpoint: createEndpoint(`http://${host}`), rank, family, pod: null };
+          });
+          const after = next === null ? null : of(name, members);
+          census.replace(slices.get(name) ?? null, after);
+          if (after === null) slices.delete(name);
+          else slices.set(name, after);
+          const all = [...slices.values()];
+          const anew = new Census();
+          for (const each of all) anew.replace(null, each);
+          const ids = all.flatMap((each) => [...each.members.keys()]);
+          const six = ids.filter((id) => id.includes('[')).length;
+          expect([census.best, census.plain(4), census.plain(6)]).toEqual([anew.best, anew.plain(4), anew.plain(6)]);
+          const unique = new Set(ids).size === ids.length;
+          expect([census.plain(4), census.plain(6)]).toEqual([unique && six === 0, unique && six === ids.length]);
+        }
+      }),
+    );
   });
 });
 

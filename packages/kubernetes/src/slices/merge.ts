@@ -1,10 +1,8 @@
 /** @module All slices of a Service become one list of endpoints. */
 import type { Endpoint } from '@fairlead/core';
-import type { Member, Rank } from './member.js';
+import type { Census } from './census.js';
+import type { Family, Member, Rank } from './member.js';
 import type { Slice } from './slice.js';
-
-/** Addresses of which family are preferred, where a pod has both. */
-export type Family = 4 | 6;
 
 /**
  * The endpoints of a Service out of all of its slices (a slice holds 100 at most, as the controller fills them):
@@ -14,8 +12,19 @@ export type Family = 4 | 6;
  * 2. Of those, all of the best rank that anybody has: endpoints that terminate get no work while there are others.
  * 3. A pod with addresses of both families is one endpoint, at its address of the preferred one: as two it would get twice
  *    the work of a pod with one, and what is learned of it would be learned twice.
+ *
+ * @param census of these slices; where it says that nothing of that happens, they are joined as they are
  */
-export function merge(slices: Iterable<Slice>, prefer: Family = 4): readonly Endpoint[] {
+export function merge(slices: Iterable<Slice>, prefer: Family, census: Census): readonly Endpoint[] {
+  if (!census.plain(prefer)) return mergeDuplicates(slices, prefer);
+  const { best } = census;
+  const lists: (readonly Endpoint[])[] = [];
+  for (const { ranked } of slices) lists.push(ranked[best]);
+  // Copies whole lists at once, which flat() does not.
+  return lists.length === 1 ? (lists[0] as readonly Endpoint[]) : ([] as Endpoint[]).concat(...lists);
+}
+
+function mergeDuplicates(slices: Iterable<Slice>, prefer: Family): readonly Endpoint[] {
   const best = new Map<string, Member>();
   let rank: Rank = 2;
   let others = false;

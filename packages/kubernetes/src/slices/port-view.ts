@@ -1,7 +1,9 @@
 /** @module The endpoints of a Service at one of its ports, and everybody who wants to know of them. */
 import type { Endpoint, ResolverUpdate } from '@fairlead/core';
 import { UnreadableError } from '../list-watch/request.js';
-import { type Family, merge, otherPorts } from './merge.js';
+import { Census } from './census.js';
+import type { Family } from './member.js';
+import { merge, otherPorts } from './merge.js';
 import type { SliceObject } from './objects.js';
 import { readSlice, type Slice, sameSlice } from './slice.js';
 
@@ -14,6 +16,7 @@ export class PortView {
   readonly #port: string | number | null;
   readonly #prefer: Family;
   #slices: Map<string, Slice> = new Map();
+  #census: Census = new Census();
   /** What will replace them once it is complete; null while nothing is being collected. */
   #incoming: Map<string, Slice> | null = null;
   /** What was told last; null before anything was known. */
@@ -48,19 +51,30 @@ export class PortView {
     const before = into.get(name) ?? this.#slices.get(name);
     const slice = readSlice(object, this.#port, before);
     into.set(slice.name, slice);
-    if (into === this.#slices && (before === undefined || !sameSlice(before, slice))) this.#changed = true;
+    if (into !== this.#slices || (before !== undefined && sameSlice(before, slice))) return;
+    this.#census.replace(before ?? null, slice);
+    this.#changed = true;
   }
 
   removed(object: SliceObject): void {
     const name = object?.metadata?.name;
     if (typeof name !== 'string') throw new UnreadableError('a slice without a name was deleted');
-    if (this.#incoming !== null) this.#incoming.delete(name);
-    else if (this.#slices.delete(name)) this.#changed = true;
+    if (this.#incoming !== null) {
+      this.#incoming.delete(name);
+      return;
+    }
+    const slice = this.#slices.get(name);
+    if (slice === undefined) return;
+    this.#slices.delete(name);
+    this.#census.replace(slice, null);
+    this.#changed = true;
   }
 
   commit(): void {
     this.#slices = this.#incoming ?? this.#slices;
     this.#incoming = null;
+    this.#census = new Census();
+    for (const slice of this.#slices.values()) this.#census.replace(null, slice);
     this.#publish();
   }
 
@@ -84,7 +98,7 @@ export class PortView {
   #publish(): void {
     this.#changed = false;
     this.#trouble = null;
-    this.#endpoints = merge(this.#slices.values(), this.#prefer);
+    this.#endpoints = merge(this.#slices.values(), this.#prefer, this.#census);
     this.#doubt = this.#endpoints.length > 0 ? null : this.#doubtful();
     this.#say(this.listeners);
   }

@@ -1,4 +1,5 @@
 /** @module One EndpointSlice, as far as it matters here: whom it offers at the wanted port. */
+import type { Endpoint } from '@fairlead/core';
 import { UnreadableError } from '../list-watch/request.js';
 import { type Member, readMember } from './member.js';
 import type { SliceObject } from './objects.js';
@@ -11,6 +12,8 @@ export interface Slice {
   readonly at: string;
   /** By address as written; the same address twice is one endpoint. */
   readonly members: ReadonlyMap<string, Member>;
+  /** The endpoints of each rank. */
+  readonly ranked: readonly [readonly Endpoint[], readonly Endpoint[], readonly Endpoint[]];
   /** The ports that it has, for a message, if somebody is there but the wanted port is not; else null. */
   readonly otherPorts: readonly string[] | null;
 }
@@ -30,7 +33,7 @@ export function readSlice(object: SliceObject, port: string | number | null, bef
   if (typeof name !== 'string' || name === '' || !isList(endpoints) || !isList(ports)) {
     throw new UnreadableError('an object in the answer of the API server is no EndpointSlice');
   }
-  const none: Slice = { name, at: '', members: new Map(), otherPorts: null };
+  const none: Slice = { name, at: '', members: new Map(), ranked: nobody, otherPorts: null };
   // FQDN slices name no address, and no controller of Kubernetes makes them.
   if (endpoints === null || (addressType !== 'IPv4' && addressType !== 'IPv6')) return none;
   const place = findPort(ports ?? [], port);
@@ -49,7 +52,15 @@ export function readSlice(object: SliceObject, port: string | number | null, bef
     const twin = member === null ? undefined : members.get(address);
     if (member !== null && (twin === undefined || member.rank < twin.rank)) members.set(address, member);
   }
-  return { name, at, members, otherPorts: null };
+  return { name, at, members, ranked: byRank(members.values()), otherPorts: null };
+}
+
+const nobody: Slice['ranked'] = [[], [], []];
+
+function byRank(members: Iterable<Member>): Slice['ranked'] {
+  const ranked: [Endpoint[], Endpoint[], Endpoint[]] = [[], [], []];
+  for (const { endpoint, rank } of members) ranked[rank].push(endpoint);
+  return ranked;
 }
 
 /** Whether the two offer the very same endpoints, so that nothing follows from the change. */
