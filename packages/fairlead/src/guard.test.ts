@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import express from 'express';
 import fastify from 'fastify';
 import { Hono } from 'hono';
@@ -49,9 +50,9 @@ const adapters: Record<string, (init: GuardInit, handler: RequestListener) => Re
     app.use(forHono.guard(init));
     app.all('*', async (c) => {
       await handler(c.env.incoming, c.env.outgoing as never);
-      return new Response(null, { headers: { 'x-hono-already-sent': 'true' } });
+      return RESPONSE_ALREADY_SENT;
     });
-    return getRequestListener(app.fetch, { overrideGlobalObjects: false });
+    return getRequestListener(app.fetch);
   },
 };
 const plain = { environment: false, drain: false } as const;

@@ -78,5 +78,8 @@ export function guardHono(guard: Serving, options: HonoOptions = {}): HonoMiddle
 
 /** What @hono/node-server takes for an answer that is no business of its own. */
 function alreadySent(): Response {
-  return new Response(null, { headers: { 'x-hono-already-sent': 'true' } });
+  const response = new Response(null, { headers: { 'x-hono-already-sent': 'true' } });
+  // It has replaced the global class by one that it writes out unseen, until something is asked of it that only the real one has.
+  void response.body;
+  return response;
 }

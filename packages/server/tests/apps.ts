@@ -126,7 +126,7 @@ async function onFastify(guard: Guard, hooks: AppHooks): Promise<TestHandler> {
 }
 
 function onHono(guard: Guard, hooks: AppHooks): TestHandler {
-  return getRequestListener(honoApp(guard, hooks).fetch, { overrideGlobalObjects: false });
+  return getRequestListener(honoApp(guard, hooks).fetch);
 }
 
 /** The one with hono, which also runs without any server. */

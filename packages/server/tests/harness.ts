@@ -10,6 +10,7 @@ import {
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { CanceledError, EndListener, Middleware, Reply } from '@fairlead/core';
 import { getRequestListener } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import express from 'express';
 import fastify from 'fastify';
 import { Hono } from 'hono';
@@ -52,9 +53,9 @@ export async function adapt(adapter: AdapterName, guard: Guard, handler: TestHan
       app.onError((_error, c) => c.text('', 500));
       app.all('*', async (c) => {
         await handler(c.env.incoming, c.env.outgoing);
-        return new Response(null, { headers: { 'x-hono-already-sent': 'true' } });
+        return RESPONSE_ALREADY_SENT;
       });
-      return getRequestListener(app.fetch, { overrideGlobalObjects: false });
+      return getRequestListener(app.fetch);
     }
   }
 }
