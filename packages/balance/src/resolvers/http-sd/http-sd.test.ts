@@ -91,7 +91,7 @@ describe('httpSd', () => {
     const tag = (n: number) => ({ headers: { etag: `W/"${n}"` } });
     const steps = [
       ok(groups('a'), tag(1)),
-      reply(304),
+      reply(304, { body: 'as before', stallAfter: 1 }),
       reset(),
       reply(304),
       ok(groups('b'), tag(2)),
@@ -100,8 +100,10 @@ describe('httpSd', () => {
       ok(groups('c')),
       ok(groups('d')),
     ];
-    const { clock, backend, said } = watch(steps);
+    const { clock, backend, said, scope } = watch(steps);
     await clock.advance(8 * 33_000);
+    scope.cancel();
+    checkLeaks({ clock, backend, scopes: [scope] });
     expect(said().slice(0, 9)).toEqual([
       'a',
       'a',
@@ -152,7 +154,7 @@ describe('httpSd', () => {
     ['it is forbidden', reply(401), 'the answer is 401'],
     [
       'it is elsewhere',
-      reply(302, { headers: { location: '/b' } }),
+      reply(302, { body: 'there', headers: { location: '/b' } }),
       'the answer is 302, a redirect to /b, which is not',
     ],
     ['nothing was asked that has not changed', reply(304), 'the answer is 304'],
@@ -205,7 +207,7 @@ describe('httpSd', () => {
   ])('ends with its scope %s', async (_, step) => {
     const { clock, backend, scope, told } = watch(step);
     await clock.advance(5_000);
-    expect(backend.waiting + backend.open).toBe(1);
+    expect([backend.waiting + backend.open, clock.pendingForeground]).toEqual([1, 0]);
     scope.cancel();
     await clock.advance(100_000);
     expect([told, backend.calls.length]).toEqual([[], 1]);
