@@ -13,7 +13,7 @@ import { ApiNetwork, type Travel } from '../test/api-handler.ts';
 import { type After, ApiModel, type ModelEndpoint, status } from '../test/api-model.ts';
 import { kubernetes } from './index.js';
 
-const wanted = Number(process.env.FAIRLEAD_HISTORY_EVENTS ?? 20_000);
+const wanted = Number(process.env.FAIRLEAD_HISTORY_EVENTS ?? 10_000);
 const perHistory = 2_500;
 const histories = Math.max(4, Math.ceil(wanted / perHistory));
 

@@ -33,6 +33,8 @@ export class ApiNetwork {
   refusing = false;
   /** How the next reply travels. */
   travel: () => Travel = () => ({ delayMs: 0, pieces: 1 });
+  /** What has been sent to clients. */
+  bytes = 0;
   /** Connections that are open. */
   readonly open: Set<VirtualWire> = new Set();
   readonly handler: Handler = (call) => this.#send(call);
@@ -53,7 +55,9 @@ export class ApiNetwork {
     return new Promise((resolve, reject) => {
       call.scope.throwIfExpired();
       if (this.refusing) throw new TransportError({ phase: 'connect', sent: 'no', cause: new Error('ECONNREFUSED') });
-      const wire = new VirtualWire(call, this.travel(), this.#chance, resolve, reject, () => this.open.delete(wire));
+      const sent = (size: number): void => void (this.bytes += size);
+      const over = (): boolean => this.open.delete(wire);
+      const wire = new VirtualWire(call, this.travel(), this.#chance, resolve, reject, over, sent);
       this.open.add(wire);
       const after: After = (ms, run) => {
         const timer = later(call.runtime.clock, ms, run, true);
@@ -75,6 +79,7 @@ class VirtualWire implements Wire, Reply, ReplyBody, ScopeWatcher {
   readonly #chance: () => number;
   readonly #resolve: (reply: Reply) => void;
   readonly #reject: (error: unknown) => void;
+  readonly #onSent: (bytes: number) => void;
   readonly #listeners: EndListener[] = [];
   /** What has arrived and nobody has taken. */
   readonly #arrived: (Uint8Array | 'end')[] = [];
@@ -93,7 +98,9 @@ class VirtualWire implements Wire, Reply, ReplyBody, ScopeWatcher {
     resolve: (reply: Reply) => void,
     reject: (error: unknown) => void,
     onOver: () => void,
+    onSent: (bytes: number) => void,
   ) {
+    this.#onSent = onSent;
     this.#call = call;
     this.#clock = call.runtime.clock;
     this.#travel = travel;
@@ -125,6 +132,7 @@ class VirtualWire implements Wire, Reply, ReplyBody, ScopeWatcher {
 
   write(text: string): void {
     const bytes = Buffer.from(text);
+    this.#onSent(bytes.length);
     const pieces = Math.min(this.#travel.pieces, bytes.length);
     let start = 0;
     for (let i = 1; i <= pieces; i++) {

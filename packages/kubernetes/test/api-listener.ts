@@ -23,7 +23,7 @@ export class ApiListener {
   readonly #sockets: Set<Socket> = new Set();
   #port = 0;
 
-  constructor(model: ApiModel, protocol: Protocol = 'http', certificate: ApiListener['#certificate'] = null) {
+  constructor(model: ApiModel, protocol: Protocol = 'http', certificate: { readonly cert: string; readonly key: string } | null = null) {
     this.#model = model;
     this.#protocol = protocol;
     this.#certificate = certificate;
