@@ -25,15 +25,16 @@ const held = new Map<string, Held>();
 
 /** The API servers that one client needs. */
 export class KubernetesApis {
-  readonly #byContext: Map<string, Held> = new Map();
+  readonly #byKind: Map<string, Held> = new Map();
 
   /** The resolver of a Service. @throws ConfigError if there is no access to its API server */
   resolver(target: KubernetesTarget): Resolver {
-    const context = target.context ?? '';
-    let own = this.#byContext.get(context);
+    const { context = null, spreadMs = '', family = '' } = target;
+    const kind = [context ?? '', spreadMs, family].join(' ');
+    let own = this.#byKind.get(kind);
     if (own === undefined) {
-      own = hold(context, findAccess({ context: context || null }));
-      this.#byContext.set(context, own);
+      own = hold(kind, findAccess({ context }), target);
+      this.#byKind.set(kind, own);
     }
     return own.api.resolver(target);
   }
@@ -41,18 +42,18 @@ export class KubernetesApis {
   /** Call it once, when nobody watches any more. */
   async close(): Promise<void> {
     const ended: Promise<void>[] = [];
-    for (const own of this.#byContext.values()) {
+    for (const own of this.#byKind.values()) {
       if (--own.clients > 0) continue;
       held.delete(own.key);
       ended.push(own.connection.close(0));
     }
-    this.#byContext.clear();
+    this.#byKind.clear();
     await Promise.all(ended);
   }
 }
 
-function hold(context: string, access: Access): Held {
-  const key = [context, access.server.origin, access.basePath, access.namespace, process.env.KUBECONFIG].join(' ');
+function hold(kind: string, access: Access, { spreadMs, family }: KubernetesTarget): Held {
+  const key = [kind, access.server.origin, access.basePath, access.namespace, process.env.KUBECONFIG].join(' ');
   const known = held.get(key);
   if (known !== undefined) {
     known.clients++;
@@ -67,7 +68,13 @@ function hold(context: string, access: Access): Held {
       connections: 10_000,
     }),
   );
-  const made = { key, api: kubernetesApi({ access, handler: connection.handler }), connection, clients: 1 };
+  const api = kubernetesApi({
+    access,
+    handler: connection.handler,
+    ...(spreadMs === undefined ? null : { spreadMs }),
+    ...(family === undefined ? null : { family }),
+  });
+  const made = { key, api, connection, clients: 1 };
   held.set(key, made);
   return made;
 }

@@ -26,6 +26,10 @@ describe('parseTarget', () => {
       'kubernetes://a/?context=arn%3Aaws%2Fx%20y',
       { service: 'a', namespace: null, port: null, context: 'arn:aws/x y' },
     ],
+    [
+      'kubernetes://a.b:1?spreadMs=5000&family=6',
+      { service: 'a', namespace: 'b', port: 1, context: null, spreadMs: 5_000, family: 6 },
+    ],
   ])('reads %s', (text, target) => expect(parseTarget(text)).toEqual(target));
 
   it.each([
@@ -42,6 +46,8 @@ describe('parseTarget', () => {
     ['kubernetes://payments.prod:http/path', ['source']],
     ['kubernetes://payments.prod:http?x=1', ['x']],
     ['kubernetes://payments.prod:http?context=', ['context']],
+    ['kubernetes://payments.prod:http?spreadMs=0&family=5', ['spreadMs', 'family']],
+    ['kubernetes://payments.prod:http?spreadMs=5s&toString=1', ['spreadMs', 'toString']],
     ['kubernetes://payments.prod:http?context=a&context=b&contxt=c', ['context', 'contxt']],
     ['kubernetes://payments.prod:http?context=a#b', ['source']],
     ['kubernetes:payments', ['source']],

@@ -15,6 +15,10 @@ export interface KubernetesTarget {
   readonly port: string | number | null;
   /** The context of a kubeconfig by which the API server is reached; null or absent for the usual way. */
   readonly context?: string | null;
+  /** See `KubernetesApiOptions`; for all Services of that API server which say the same. */
+  readonly spreadMs?: number;
+  /** Likewise. */
+  readonly family?: 4 | 6;
 }
 
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -36,7 +40,7 @@ export function isPortNumber(value: unknown): value is number {
 
 /**
  * Reads `kubernetes://service.namespace:port`, where the namespace may be left out for that of this process, and the port
- * where there is only one. `?context=NAME` names a context of a kubeconfig.
+ * where there is only one. A query may say `context` (of a kubeconfig), `spreadMs` and `family`.
  * @throws ConfigError that lists everything that is wrong with it
  */
 export function parseTarget(text: string): KubernetesTarget {
@@ -54,20 +58,33 @@ export function parseTarget(text: string): KubernetesTarget {
     const didYouMean = `kubernetes://${service}.${namespace}${given === undefined ? '' : `:${given}`}`;
     problems.push({ name: 'source', value: text, expected: 'nothing after the namespace', didYouMean });
   }
-  const context = contextOf(match[3], problems);
+  const more = queryOf(match[3], problems);
   if (problems.length > 0) throw wrong(problems);
-  return { service, namespace, port, context };
+  return { service, namespace, port, ...more };
 }
 
-const form = 'kubernetes://service.namespace:port, with ?context=NAME if need be';
+const form = 'kubernetes://service.namespace:port?context=NAME, where all but the service may be left out';
 
-function contextOf(query: string | undefined, problems: ConfigProblem[]): string | null {
-  let context: string | null = null;
-  for (const [name, value] of new URLSearchParams(query ?? '')) {
-    if (name === 'context' && value !== '' && context === null) context = value;
-    else problems.push({ name, value, expected: form, didYouMean: closest(name, ['context']) });
+type Query = Pick<KubernetesTarget, 'context' | 'spreadMs' | 'family'>;
+
+/** What each parameter of the query may be; null if it may not be that. */
+const parameters: Readonly<Record<keyof Query, (value: string) => Query | null>> = {
+  context: (value) => (value === '' ? null : { context: value }),
+  spreadMs: (value) => (/^[1-9]\d{0,8}$/.test(value) ? { spreadMs: Number(value) } : null),
+  family: (value) => (value === '4' || value === '6' ? { family: value === '4' ? 4 : 6 } : null),
+};
+
+function queryOf(text: string | undefined, problems: ConfigProblem[]): Query {
+  let query: Query = { context: null };
+  const seen = new Set<string>();
+  for (const [name, value] of new URLSearchParams(text ?? '')) {
+    const read = Object.hasOwn(parameters, name) ? parameters[name as keyof Query] : null;
+    const given = seen.has(name) ? null : (read?.(value) ?? null);
+    seen.add(name);
+    if (given !== null) query = { ...query, ...given };
+    else problems.push({ name, value, expected: form, didYouMean: closest(name, Object.keys(parameters)) });
   }
-  return context;
+  return query;
 }
 
 function problem(name: string, value: unknown, { expected }: Check): ConfigProblem {
