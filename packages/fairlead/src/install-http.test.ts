@@ -273,7 +273,7 @@ describe('installHttp', () => {
     expect(second.headers.host).toBe('somebody.else');
   });
 
-  it('answers Expect: 100-continue itself', async () => {
+  it('says itself when to continue, where that is expected', async () => {
     const heads: IncomingMessage[] = [];
     const site = await world.http(async (request, response) => {
       heads.push(request);

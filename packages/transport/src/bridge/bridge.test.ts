@@ -21,7 +21,7 @@ import {
 } from '@fairlead/core';
 import { VirtualClock } from '@fairlead/testing';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { nextTurn, rejection } from '../../test/servers.js';
+import { gate, nextTurn, rejection } from '../../test/servers.js';
 import { createBridge } from './bridge.js';
 
 const restore: (() => void)[] = [];
@@ -146,6 +146,61 @@ describe('what is called', () => {
     }
     expect(Object.keys(agent.sockets)).toEqual([]);
     agent.destroy();
+  });
+});
+
+describe('a client that waits to be told to continue', () => {
+  const ask = (headers: http.OutgoingHttpHeaders): http.ClientRequest => {
+    const request = http.request({
+      host: 'svc',
+      agent: false,
+      method: 'POST',
+      headers: { expect: '100-Continue', ...headers },
+    });
+    request.flushHeaders();
+    return request;
+  };
+
+  it('is told so at once if its body is small, which is then sent whole', async () => {
+    const calls = bridge(ok);
+    const request = ask({ 'content-length': 4 });
+    await once(request, 'continue');
+    expect(calls).toEqual([]);
+    request.end('body');
+    await once(request, 'response');
+    expect(String((calls[0] as Call).body)).toBe('body');
+  });
+
+  it.each([{ 'content-length': 100_000 }, { 'transfer-encoding': 'chunked' }])(
+    'is told so when its body is wanted (%o)',
+    async (headers) => {
+      const wanted = gate();
+      const calls = bridge(async (call) => {
+        await wanted.promise;
+        let size = 0;
+        for await (const chunk of (call.body as OnceBody).once) size += chunk.length;
+        return createReply({ body: String(size) });
+      });
+      const request = ask(headers);
+      let told = false;
+      request.on('continue', () => (told = true));
+      while (calls.length === 0) await nextTurn();
+      for (let n = 0; n < 5; n++) await nextTurn();
+      expect(told).toBe(false);
+      wanted.open();
+      await once(request, 'continue');
+      request.end(Buffer.alloc(100_000));
+      expect(await text((await once(request, 'response'))[0])).toBe('100000');
+    },
+  );
+
+  it('is not told so if it has its answer before, and the connection ends with that', async () => {
+    bridge(() => Promise.resolve(createReply({ status: 413 })));
+    const request = ask({ 'content-length': 100_000 });
+    request.on('continue', () => expect.unreachable());
+    const [reply] = (await once(request, 'response')) as [IncomingMessage];
+    expect([reply.statusCode, reply.headers.connection]).toEqual([413, 'close']);
+    request.on('error', () => {}).destroy();
   });
 });
 

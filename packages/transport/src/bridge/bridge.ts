@@ -77,6 +77,8 @@ function innerServer(): Server {
   server.headersTimeout = 0;
   server.requestTimeout = 0;
   server.maxHeadersCount = 0;
+  // The answer may be an error, and a body that nobody wants need not be sent.
+  server.on('checkContinue', answer);
   server.on('upgrade', upgrade).on('connect', refuseTunnel);
   // Instrumentations watch servers by replacing `emit` of all of them. What comes here is no inbound request.
   server.emit = EventEmitter.prototype.emit;

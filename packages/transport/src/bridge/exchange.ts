@@ -55,7 +55,7 @@ export class Exchange extends Scope implements BodySink, Abandonable, ExchangeTa
   begin(): void {
     this.socket.exchange = this;
     if (this.canceled) this.#fail(this.reason);
-    else if (hasBody(this.#request)) void requestBody(this.#request).then((body) => this.#send(body));
+    else if (hasBody(this.#request)) void requestBody(this.#request, this.#response).then((body) => this.#send(body));
     else this.#send(null);
   }
 

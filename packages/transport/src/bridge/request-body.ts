@@ -1,5 +1,5 @@
 /** @module The body of a request to our server within the process: whole if that is possible at once, else as it comes. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { OnceBody, RequestBody } from '@fairlead/core';
 
 /** A body of at most so many bytes is read before the call is made, so that it can be sent again. */
@@ -11,18 +11,29 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) > 0);
 }
 
+/** Whether `request` holds its body back until it is told to continue. */
+function waits({ headers }: IncomingMessage): boolean {
+  return headers.expect?.toLowerCase() === '100-continue';
+}
+
 /**
  * The body of `request`. A body without a length is small enough if it is all here by now, as it is if the client wrote it
  * in one go; more is not waited for, since who streams may want an answer to the first half. Never settles if the client
  * goes away before.
+ *
+ * A client that waits to be told to continue is told so when the body is wanted: at once if it is small, else when a
+ * connection to an endpoint is there to take it.
  */
-export async function requestBody(request: IncomingMessage): Promise<RequestBody> {
+export async function requestBody(request: IncomingMessage, response: ServerResponse): Promise<RequestBody> {
   const given = request.headers['content-length'];
   const length = given === undefined ? undefined : Number(given);
   // What the client has written so far is handed over within this tick.
   if (length === undefined) await new Promise<void>((resolve) => process.nextTick(resolve));
   const small = length === undefined ? request.complete && request.readableLength <= wholeBytes : length <= wholeBytes;
-  return small ? wholeBody(request) : new Pieces(request, length);
+  const proceed = waits(request) ? response : null;
+  if (!small) return new Pieces(request, length, proceed);
+  proceed?.writeContinue();
+  return wholeBody(request);
 }
 
 function wholeBody(request: IncomingMessage): Promise<Uint8Array> {
@@ -39,11 +50,13 @@ class Pieces implements OnceBody, AsyncIterable<Uint8Array>, AsyncIterator<Uint8
   readonly length: number | undefined;
   started = false;
   readonly #request: IncomingMessage;
+  #proceed: ServerResponse | null;
   #pieces: AsyncIterator<Uint8Array> | null = null;
 
-  constructor(request: IncomingMessage, length: number | undefined) {
+  constructor(request: IncomingMessage, length: number | undefined, proceed: ServerResponse | null) {
     this.#request = request;
     this.length = length;
+    this.#proceed = proceed;
   }
 
   [Symbol.asyncIterator](): this {
@@ -51,7 +64,11 @@ class Pieces implements OnceBody, AsyncIterable<Uint8Array>, AsyncIterator<Uint8
   }
 
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    this.#pieces ??= this.#request.iterator({ destroyOnReturn: false });
+    if (this.#pieces === null) {
+      this.#pieces = this.#request.iterator({ destroyOnReturn: false });
+      this.#proceed?.writeContinue();
+      this.#proceed = null;
+    }
     return this.#pieces.next();
   }
 
