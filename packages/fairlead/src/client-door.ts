@@ -7,6 +7,9 @@ export interface ClientDoorOptions extends Pick<DoorOptions, 'route' | 'names'> 
   readonly othersToo: boolean;
 }
 
+/** Node's own, before anybody, a client of ours for instance, stands in its place. */
+const builtInFetch: typeof fetch = globalThis.fetch;
+
 /** The door, and what it needs for other hosts. */
 export class ClientDoor {
   readonly #options: ClientDoorOptions;
@@ -25,6 +28,10 @@ export class ClientDoor {
     }
     return this.#door;
   }
+
+  /** The built-in fetch onto the same stacks, for what only it can do. */
+  readonly fetch: typeof fetch = (input, init) =>
+    builtInFetch(input, { ...init, dispatcher: this.dispatcher } as never);
 
   /** Refuses what comes from now on, and closes what is idle. What is under way ends with the services, or in its own time. */
   close(): void {

@@ -87,8 +87,8 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
   const names = [...services.keys()];
   const bridge = createBridge({ route });
   const hosts = { route, names: () => names };
-  const fetch = createFetch({ ...hosts, external: otherHosts });
   const door = new ClientDoor({ ...hosts, othersToo: otherHosts !== null });
+  const fetch = createFetch({ ...hosts, external: otherHosts, exotic: door.fetch });
   const close = async (): Promise<void> => {
     door.close();
     await Promise.all([...services.values()].map((service) => service.close()));
@@ -108,7 +108,7 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
       return service.handler;
     },
     describe: () => Object.fromEntries([...services].map(([name, service]) => [name, service.describe()])),
-    installGlobal: () => installGlobal({ ...hosts, external: otherHosts }),
+    installGlobal: () => installGlobal({ ...hosts, external: otherHosts, exotic: door.fetch }),
     installHttp: bridge.install,
     close,
     [Symbol.asyncDispose]: close,

@@ -38,7 +38,7 @@ const noInit: FetchInit = {};
  */
 export function encodeRequest(request: Request | null, given: FetchInit | undefined, clock: Clock): FetchRequest {
   const init = given ?? noInit;
-  if (init.integrity) throw new TypeError('integrity is not supported: verify the body of the response instead');
+  if (init.integrity) throw new TypeError('integrity is not supported here: verify the body of the response instead');
   const method = encodeMethod(init.method === undefined ? request?.method : init.method);
   const { body, type } = init.body == null && request !== null ? bodyOf(request) : encodeBody(init.body, clock);
   if (body !== null && (method === 'GET' || method === 'HEAD')) {

@@ -288,6 +288,40 @@ describe('what cannot be asked', () => {
     expect(asked).toEqual(['http://other.example//x', init, 'data:,y', init]);
   });
 
+  it('goes to the external fetch if it is neither http nor https', async () => {
+    const server = await http((_, response) => response.end());
+    const blob = URL.createObjectURL(new Blob(['z']));
+    const get = async (url: string): Promise<string> => (await fetchTo(server, { external: fetch })(url)).text();
+    expect([await get('data:text/plain,y'), await get(blob)]).toEqual(['y', 'z']);
+    URL.revokeObjectURL(blob);
+    expect(server.accepted).toBe(0);
+  });
+
+  it('goes to the exotic fetch if that does more with it than to ignore it, and nothing else does', async () => {
+    const server = await http((_, response) => response.end('ours'));
+    const exotic: typeof fetch = () => Promise.resolve(new Response('theirs'));
+    const get = async (init: object): Promise<string> =>
+      (await fetchTo(server, { exotic })('http://payments/', init as FetchInit)).text();
+    for (const init of [{ integrity: 'x' }, { cache: 'reload' }, { mode: 'no-cors' }, { referrer: 'http://a.test/' }]) {
+      expect(await get(init)).toBe('theirs');
+      expect(
+        await (await fetchTo(server, { exotic })(new Request('http://payments/', init as RequestInit))).text(),
+      ).toBe('theirs');
+    }
+    for (const init of [{ credentials: 'maybe' }, { window: 1 }, { cache: 'maybe' }])
+      expect(await get(init)).toBe('theirs');
+    for (const init of [
+      { integrity: '', cache: 'no-store', mode: 'cors', credentials: 'include', referrer: '', window: null },
+      { cache: 'default', mode: 'same-origin', credentials: 'omit', referrer: 'about:client' },
+      { keepalive: true, priority: 'high', referrerPolicy: 'no-referrer' },
+    ]) {
+      expect(await get(init)).toBe('ours');
+    }
+    expect(await (await fetchTo(server, { exotic })(new Request('http://payments/'))).text()).toBe('ours');
+    const both = { integrity: 'x', fairlead: { timeoutMs: 1 } };
+    expect(await rejection(get(both))).toBeInstanceOf(TypeError);
+  });
+
   it('a stream that is locked or was read', async () => {
     const server = await http((_, response) => response.end());
     const locked = new Blob(['x']).stream();

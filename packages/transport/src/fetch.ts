@@ -14,6 +14,7 @@ import {
   Scope,
 } from '@fairlead/core';
 import { destinationOf } from './destination.js';
+import { fetchExotic, isExotic } from './exotic.js';
 import { fetchError } from './fetch-error.js';
 import {
   encodeRequest,
@@ -47,6 +48,11 @@ export interface FetchOptions {
   route(host: string): Route | null;
   /** What to do with URLs whose host is no service: usually the built-in fetch. Null, the default, refuses them. */
   readonly external?: typeof fetch | null;
+  /**
+   * What sees to options that are the built-in fetch's alone, `integrity` above all: that fetch, with a dispatcher that leads
+   * to the same routes. Null, the default, refuses `integrity` and ignores the others.
+   */
+  readonly exotic?: typeof fetch | null;
   /** Names for "did you mean" in the refusal. */
   names?(): readonly string[];
 }
@@ -55,14 +61,13 @@ export interface FetchOptions {
 export type FairleadFetch = (input: string | URL | Request, init?: FetchInit) => Promise<Response>;
 
 /**
- * Makes a fetch. It keeps fetch's promises (`Response`, redirects, decoding, body types, errors) and not those that
- * concern browsers alone: CORS, referrer, credentials and cache modes are accepted and mean nothing; `integrity` is
- * refused.
+ * Makes a fetch. It keeps fetch's promises (`Response`, redirects, decoding, body types, errors). What concerns browsers
+ * alone is left to `options.exotic`.
  *
  * It rejects with a `TypeError` whose cause is a `FairleadError`, or with the reason of the caller's signal.
  */
 export function createFetch(options: FetchOptions): FairleadFetch {
-  const external = options.external ?? null;
+  const { external = null, exotic = null } = options;
   return function fetch(input, init) {
     try {
       const request = isRequest(input) ? input : null;
@@ -74,6 +79,7 @@ export function createFetch(options: FetchOptions): FairleadFetch {
         throw unknownHost(target, options);
       }
       checkPath(target, route);
+      if (exotic !== null && isExotic(request, init)) return fetchExotic(exotic, input, init);
       const wanted = encodeRequest(request, init, route.runtime.clock);
       if (wanted.signal?.aborted === true) return refused(wanted);
       return new FetchRun(options, route, wanted).begin(target);

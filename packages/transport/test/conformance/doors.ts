@@ -1,5 +1,6 @@
 /** @module The two ways to fetch that are compared, each with servers of its own. */
 import { createEndpoint, systemClock } from '@fairlead/core';
+import { createDoor } from '../../src/door/index.js';
 import { createFetch } from '../../src/fetch.js';
 import { createTransport } from '../../src/transport.js';
 import { nextTurn, until } from '../servers.js';
@@ -79,7 +80,10 @@ export async function fairlead(servers: Servers): Promise<Door> {
     ['hung', routeTo('hung', a.port, 'https')],
     [`127.0.0.1:${a.port}`, routeTo('payments', a.port)],
   ]);
-  const lead = createFetch({ route: (host) => (routes.get(host) ?? null) as never, external: fetch });
+  const route = (host: string): never => (routes.get(host) ?? null) as never;
+  const dispatcher = createDoor({ route, fallback: null });
+  const exotic: typeof fetch = (input, init) => fetch(input, { ...init, dispatcher } as never);
+  const lead = createFetch({ route, external: fetch, exotic });
   const door: Door = {
     fetch: lead as AnyFetch,
     origin: 'http://payments',

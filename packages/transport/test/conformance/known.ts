@@ -102,23 +102,7 @@ export const known: readonly Known[] = [
     theirs: 'no-cache',
     ours: undefined,
   },
-  { row: 'Options for browsers', subjects: named('options: referrer'), at: /headers\.referer$/, ours: undefined },
-  {
-    row: 'Options for browsers',
-    subjects: named(
-      ...['mode navigate', 'mode unknown', 'credentials unknown', 'cache only-if-cached'].map(
-        (each) => `options: ${each}`,
-      ),
-      ...['referrer that is no URL', 'window not null'].map((each) => `options: ${each}`),
-    ),
-    at: instead,
-  },
   { row: 'Options for browsers', subjects: anywhere, at: /^result\.type$/, theirs: 'cors', ours: 'basic', some: true },
-  {
-    row: '`integrity`',
-    subjects: /^options: integrity( that does not hold)?$/,
-    at: /^(result\.(message|cause)|sent\.0)$/,
-  },
   {
     row: '`duplex`, and options of the wrong type',
     subjects: named(
