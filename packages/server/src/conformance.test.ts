@@ -7,7 +7,7 @@ import { Agent, createServer, type Server } from 'node:http';
 import { type ClientHttp2Session, connect, createServer as createHttp2Server } from 'node:http2';
 import { type Call, type Middleware, rejected } from '@fairlead/core';
 import { VirtualClock } from '@fairlead/testing';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { application } from '../tests/apps.js';
 import { adapters, ask, gateway, listen, recorder, stopServers, Wire } from '../tests/harness.js';
 import { createDrain, createGuard, type Drain, healthRoutes, type Limiter, rateLimit } from './index.js';
@@ -15,14 +15,22 @@ import { createDrain, createGuard, type Drain, healthRoutes, type Limiter, rateL
 const drains: Drain[] = [];
 const sessions: ClientHttp2Session[] = [];
 
-// Frameworks print what they cannot make sense of, such as an answer that somebody else has given already.
-const printed = vi.spyOn(console, 'error').mockImplementation(() => {});
+/** What frameworks print if they can make no sense of something, such as an answer that somebody else has given already. */
+let printed: unknown[][];
+
+beforeEach(() => {
+  printed = [];
+  vi.spyOn(console, 'error').mockImplementation((...args) => {
+    // The error that a test has thrown itself, which hono prints if it comes in the middle of an answer.
+    if ((args[0] as Error | undefined)?.message !== 'secret') printed.push(args);
+  });
+});
 
 afterEach(async () => {
   for (const session of sessions.splice(0)) session.destroy();
   for (const drain of drains.splice(0)) drain.abort();
   await stopServers();
-  expect(printed.mock.calls).toEqual([]);
+  expect(printed).toEqual([]);
 });
 
 const full = { allowed: true, limit: 10, remaining: 9, resetMs: 100, retryAfterMs: 0 };
@@ -104,6 +112,17 @@ describe.each(adapters)('conformance under %s', (adapter) => {
     }
     expect(await ends[0]).toBeNull();
     expect(clock.pending).toBe(0);
+  });
+
+  it('a body that comes later is read in the context of its request all the same', async () => {
+    const { port } = await setUp(adapter);
+    const wire = await Wire.open(port);
+    const lines = ['host: x', 'content-type: text/plain', 'content-length: 5', 'expect: 100-continue'];
+    wire.say(`POST /echo HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`);
+    await wire.hears('100 Continue');
+    wire.say('hello');
+    await wire.hears('HELLO /echo');
+    wire.socket.destroy();
   });
 
   it.each([

@@ -227,7 +227,7 @@ function closeAll(request: Marked): void {
   for (let each = request[current] ?? null; each !== null; each = each.outer) each.end();
 }
 
-/** `set` and what `writeHead` was `given` besides: an object, or names and values in turn. Node may have merged them. */
+/** `set` and what `writeHead` was `given` besides: an object, names and values in turn, or pairs of them. */
 function withGiven(set: ReplyHeaders, given: unknown): ReplyHeaders {
   if (typeof given !== 'object' || given === null) return set;
   const all: Record<string, string | string[]> = { ...(set as Record<string, string | string[]>) };
@@ -235,7 +235,7 @@ function withGiven(set: ReplyHeaders, given: unknown): ReplyHeaders {
     for (const [name, value] of Object.entries(given)) all[name.toLowerCase()] = value;
     return all;
   }
-  const flat: unknown[] = given.flat();
+  const flat: unknown[] = Array.isArray(given[0]) ? given.flat() : given;
   for (let i = 0; i + 1 < flat.length; i += 2) all[String(flat[i]).toLowerCase()] = flat[i + 1] as string;
   return all;
 }

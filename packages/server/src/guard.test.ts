@@ -73,6 +73,38 @@ describe.each(adapters)('guard under %s', (adapter) => {
   });
 
   it.each([
+    ['an object', { 'X-Kind': 'given', 'x-many': ['a', 'b'] }],
+    ['names and values in turn', ['X-Kind', 'given', 'x-many', ['a', 'b']]],
+    [
+      'a list of pairs',
+      [
+        ['X-Kind', 'given'],
+        ['x-many', ['a', 'b']],
+      ],
+    ],
+  ])('tells layers of headers that were given to writeHead as %s', async (_how, given) => {
+    const headers: unknown[] = [];
+    const layer: Middleware = async (call, next) => {
+      const reply = await next(call);
+      headers.push({ ...reply.headers });
+      return reply;
+    };
+    // Express has always set one already, and Node takes no pairs then.
+    const under = Array.isArray(given[0 as never]) ? 'node' : adapter;
+    const { guard } = quiet({ layers: [layer] });
+    const { port } = await start(under, guard, (req, res) => {
+      if (req.url === '/both') res.setHeader('x-set', '1');
+      res.writeHead(201, given as never).end();
+    });
+    await ask(port);
+    expect(headers[0]).toMatchObject({ 'x-kind': 'given', 'x-many': ['a', 'b'] });
+    if (!Array.isArray(given)) {
+      await ask(port, { path: '/both' });
+      expect(headers[1]).toMatchObject({ 'x-kind': 'given', 'x-set': '1' });
+    }
+  });
+
+  it.each([
     [
       'a handler that throws',
       () => {
