@@ -68,6 +68,8 @@ export class Cluster {
   readonly #waiters: Waiters = new Waiters();
   /** Everybody with an endpoint here or requests under way, by endpoint id. */
   readonly #nodes: Map<string, Node> = new Map();
+  /** Counts them. */
+  #snapshot = 0;
   #watching: Scope | null = null;
   #closed = false;
   #state: ClusterState = 'pending';
@@ -191,17 +193,18 @@ export class Cluster {
   #apply(endpoints: readonly Endpoint[]): void {
     const before = this.roster.members;
     const members: Node[] = [];
-    const present = new Set<string>();
+    const snapshot = ++this.#snapshot;
     const added: string[] = [];
     for (const endpoint of endpoints) {
-      // The same endpoint twice is one endpoint, as first told.
-      if (present.has(endpoint.id)) continue;
-      present.add(endpoint.id);
       const known = this.#nodes.get(endpoint.id);
+      // The same endpoint twice is one endpoint, as first told.
+      if (known?.snapshot === snapshot) continue;
       if (known === undefined || known.leaving) added.push(endpoint.id);
-      members.push(known === undefined ? this.#join(endpoint) : this.#stay(known, endpoint));
+      const node = known === undefined ? this.#join(endpoint) : this.#stay(known, endpoint);
+      node.snapshot = snapshot;
+      members.push(node);
     }
-    const left = before.filter((node) => !present.has(node.endpoint.id));
+    const left = before.filter((node) => node.snapshot !== snapshot);
     this.roster.members = members;
     this.roster.changed();
     for (const node of left) {

@@ -54,6 +54,8 @@ export class Node implements PickerNode {
   inFlight = 0;
   /** Discovery does not know it any more: it gets no new work. */
   leaving = false;
+  /** @internal Number of the latest snapshot that had it: cheaper than a set of ids for each. */
+  snapshot = 0;
   readonly latency: PeakEwma;
   readonly health: EndpointHealth;
   /** Told when a request is over; bound once, since every request needs it. */
