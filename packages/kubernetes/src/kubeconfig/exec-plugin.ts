@@ -2,7 +2,6 @@
  * @module Runs a credential plugin (`aws eks get-token`, `gke-gcloud-auth-plugin`, `kubelogin`) and keeps what it says for
  * as long as that holds.
  */
-import { execFile } from 'node:child_process';
 import { type Clock, later } from '@fairlead/core';
 import { soundToken } from '../access/token-file.js';
 import type { ExecSpec } from './exec-spec.js';
@@ -81,6 +80,8 @@ export class ExecPlugin {
         maxBuffer: maxBytes,
         windowsHide: true,
       };
+      // Only here, and not for everybody who imports the package: it costs megabytes to load.
+      const { execFile } = process.getBuiltinModule('node:child_process');
       const child = execFile(command, args, options, (error, stdout, stderr) => {
         clock.disarm(timeout);
         if (error === null) resolve(stdout);
