@@ -393,10 +393,13 @@ describe('the socket', () => {
     const socket = await new Promise<Socket>((resolve) => {
       request.once('socket', (socket) => {
         expect(socket.connecting).toBe(true);
-        socket.once('connect', () => resolve(socket));
+        socket.once('lookup', (error, ...found) => {
+          expect([error, ...found]).toEqual([null, null, null, 'svc']);
+          socket.once('connect', () => resolve(socket));
+        });
       });
     });
-    expect(socket.connecting).toBe(false);
+    expect([socket.connecting, socket.address()]).toEqual([false, {}]);
     expect(socket.setNoDelay().setKeepAlive().ref().unref()).toBe(socket);
     expect(socket.remoteAddress).toBeUndefined();
     const listener = (): void => {};

@@ -31,6 +31,8 @@ export class ClientSocket extends BridgeSocket {
   #connected(): void {
     this.connecting = false;
     if (this.destroyed) return;
+    // Some time how long that takes. No name was looked up, so there is no address to tell.
+    this.emit('lookup', null, null, null, this.server.address.host);
     this.emit('connect');
     this.emit('ready');
     if (this instanceof SecureClientSocket) this.emit('secureConnect');
@@ -78,6 +80,11 @@ export class ClientSocket extends BridgeSocket {
   }
   unref(): this {
     return this;
+  }
+
+  /** That of this side: none, as of a socket that is not connected. */
+  address(): object {
+    return {};
   }
 
   /** The address of the endpoint that answered last; undefined before that, and if it has only a name. */
