@@ -242,6 +242,15 @@ describe('bad input', () => {
 });
 
 describe('describe()', () => {
+  it('shows no credentials of a source', () => {
+    const made = createClient({
+      environment: false,
+      services: { payments: 'http-sd+http://127.0.0.1:1/targets?token=hunter3' },
+    });
+    open.clients.push(made);
+    expect(JSON.stringify(made.describe())).not.toMatch(/hunter/);
+  });
+
   it('lists the layers in the order of docs/order.md, the endpoints, and who said what', async () => {
     const origin = await serve(echo);
     const made = createClient({

@@ -1,5 +1,6 @@
 /** @module Settings as `describe()` shows them: what holds, and who said so. Secrets are not shown. */
 import type { Resolved } from './merge.js';
+import { redactText } from './redaction.js';
 import { valueAt } from './rules.js';
 import { type AnyTable, isGroup, settingAt } from './setting.js';
 
@@ -29,5 +30,5 @@ function shown(table: AnyTable, path: string, { values }: Resolved<unknown>): st
   if (isGroup(table, path)) return value === false ? 'off' : 'on';
   if (value === undefined || value === null) return 'none';
   if (typeof value === 'function') return 'a function';
-  return setting?.value.format(value) ?? String(value);
+  return redactText(setting?.value.format(value) ?? String(value));
 }

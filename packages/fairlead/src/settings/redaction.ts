@@ -30,7 +30,8 @@ export function redact(value: unknown, secret: boolean, depth = 4): unknown {
   return Object.fromEntries(shown);
 }
 
-function redactText(text: string): string {
+/** `text` without the credentials that stand in its URLs. */
+export function redactText(text: string): string {
   return text
     .replace(urlCredentials, `$1${redactedText}@`)
     .replace(bareCredentials, `$1${redactedText}@`)

@@ -248,6 +248,16 @@ describe('dns', () => {
     );
     expect(Object.isFrozen(dnsDefaults)).toBe(true);
   });
+
+  it('takes an option that is undefined for one that is not given', async () => {
+    const undefinedOnes = { protocol: undefined, maxRefreshMs: undefined } as Partial<DnsOptions>;
+    const { zone, start, origins, clock } = watch(undefinedOnes);
+    zone.records['A payments.prod'] = [address('10.0.0.1', 3_600)];
+    await start();
+    expect(origins()).toEqual(['http://10.0.0.1:8080']);
+    await clock.advance(70_000);
+    expect(zone.asked).toHaveLength(2);
+  });
 });
 
 describe('dns with SRV records', () => {

@@ -80,7 +80,7 @@ const dnsChecks: Checks<DnsOptions> = {
 export function dns(options: Partial<DnsOptions> & { readonly host: string }): Resolver {
   // Null rather than undefined, which would count as not given.
   const given = { ...options, host: options.host ?? null };
-  const settings = resolveOptions<DnsOptions>('dns', given, { ...dnsDefaults, ...given }, dnsChecks);
+  const settings = resolveOptions<DnsOptions>('dns', given, { ...dnsDefaults, host: given.host }, dnsChecks);
   const { host, protocol, type } = settings;
   checkServers(settings.servers);
   const port = settings.port ?? (protocol === 'https' ? 443 : 80);
