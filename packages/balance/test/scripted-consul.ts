@@ -80,6 +80,8 @@ export class ScriptedConsul {
   instances: readonly Instance[] = [];
   /** The token that is asked for; null for none. */
   token: string | null = null;
+  /** Nobody is seen for want of rights, and it says so. */
+  blind = false;
   /** Headers of every answer, in place of the usual ones. */
   headers: Record<string, string | undefined> = {};
   /** An answer in place of the right one. */
@@ -168,9 +170,10 @@ export class ScriptedConsul {
       return createReply({ status: 403, body: 'ACL not found', at: this.#clock.now() });
     }
     // Without a token the anonymous one holds, and what it may not see is left out without a word.
-    const seen = wanted === null || token === wanted ? this.instances : [];
+    const seen = (wanted === null || token === wanted) && !this.blind ? this.instances : [];
+    const filtered = { 'x-consul-results-filtered-by-acls': this.blind ? 'true' : undefined };
     return createReply({
-      headers: { 'x-consul-index': String(this.index), 'x-consul-knownleader': 'true', ...this.headers },
+      headers: { 'x-consul-index': String(this.index), 'x-consul-knownleader': 'true', ...filtered, ...this.headers },
       body: JSON.stringify(seen),
       at: this.#clock.now(),
     });
