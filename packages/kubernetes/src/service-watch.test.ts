@@ -90,6 +90,21 @@ describe('one Service', () => {
     expect([backend.calls.length, backend.open]).toEqual([2, 1]);
   });
 
+  it('tells the same function twice that asked twice, until each has left', async () => {
+    const { clock, api } = world();
+    const scopes = [new Scope(clock), new Scope(clock)];
+    const resolver = api.resolver({ service: 's', namespace: null, port: 'http' });
+    let told = 0;
+    const tell = (): void => void told++;
+    for (const scope of scopes) resolver.watch(tell, scope, { clock });
+    await clock.advance(10_000);
+    expect(told).toBe(2);
+    scopes[0]?.cancel();
+    await clock.advance(10_000);
+    expect(told).toBe(3);
+    scopes[1]?.cancel();
+  });
+
   it('that is in trouble tells so to whoever comes, after what it knows', async () => {
     const { clock, api } = world((_, n) =>
       n === 1 ? reply(200, { body: [line('ADDED', slice(1, 1)) + line('BOOKMARK', mark), 'x\n'] }) : refuse(),

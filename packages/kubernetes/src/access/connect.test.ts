@@ -77,6 +77,19 @@ describe('connectTo', () => {
     expect(opened).toHaveLength(3);
   });
 
+  it('opens one more, and not one for each request that heard nothing', async () => {
+    const { clock, opened, connection, call } = world(plain, () => hang());
+    const silent = [connection.handler(call()), connection.handler(call(1_500))].map((each) => each.catch(() => {}));
+    await clock.advance(1_200);
+    const next = connection.handler(call(10_000)).catch(() => {});
+    await clock.advance(1_000);
+    await Promise.all(silent);
+    const after = connection.handler(call()).catch(() => {});
+    expect(opened).toHaveLength(2);
+    await clock.advance(20_000);
+    await Promise.all([next, after]);
+  });
+
   it('keeps it when a request ends in any other way', async () => {
     const { opened, connection, call } = world(plain);
     const canceled = call();

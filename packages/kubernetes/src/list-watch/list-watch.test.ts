@@ -244,6 +244,20 @@ describe('a version that is too old', () => {
     expect(told[3]).toBe('3');
   });
 
+  it('between two pages: the list begins anew, in one page, and nothing of the first is left', async () => {
+    const page = reply(200, {
+      body: JSON.stringify({ metadata: { resourceVersion: '5', continue: 'x' }, items: [slice('gone', 3, 9)] }),
+    });
+    const { clock, told, backend } = run([page, reply(410), listed(7, slice('a', 6, 1)), open()]);
+    await clock.advance(0);
+    expect(told).toEqual(['1']);
+    expect(backend.calls.slice(0, 3).map((call) => [query(call).get('limit'), query(call).get('continue')])).toEqual([
+      ['500', null],
+      ['500', 'x'],
+      [null, null],
+    ]);
+  });
+
   it('is not waited for because of failures before it', async () => {
     const lost = Array.from({ length: 8 }, () => () => refuse());
     const { clock, backend, told } = run(

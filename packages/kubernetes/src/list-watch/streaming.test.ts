@@ -249,6 +249,23 @@ describe('what is known', () => {
     }
   });
 
+  it('stays the same endpoint for endpoint when everything is told anew', async () => {
+    const updates: ResolverUpdate[] = [];
+    const clock = new VirtualClock();
+    const scope = new Scope(clock);
+    const handler = scripted((_, n) => {
+      const lines = [added('a', 1, 1, 2) + added('b', n, n + 2) + mark(5), event('ERROR', { code: 410 })];
+      return reply(200, { body: lines, betweenMs: 2_000 });
+    });
+    kubernetes({ service: 's', access, handler }).watch((update) => void updates.push(update), scope, { clock });
+    await clock.advance(7_000);
+    const [first, second] = updates as { endpoints: readonly object[] }[];
+    expect(second?.endpoints).not.toEqual(first?.endpoints);
+    expect(second?.endpoints[0]).toBe(first?.endpoints[0]);
+    expect(second?.endpoints[1]).toBe(first?.endpoints[1]);
+    scope.cancel();
+  });
+
   it('stays when rights are taken away, the server is frozen, or what answers is no API server', async () => {
     const wrong = [
       reply(401),
