@@ -26,7 +26,7 @@ export { fixed } from './resolvers/fixed.js';
 export { type HttpSdOptions, httpSd, httpSdDefaults, httpSdOf } from './resolvers/http-sd/http-sd.js';
 export { HttpSdError } from './resolvers/http-sd/http-sd-poll.js';
 export * from './resolvers/remember/remember.js';
-export type { RememberedSnapshot } from './resolvers/remember/remember-watch.js';
+export type { RememberedSnapshot, RememberWatchOptions } from './resolvers/remember/remember-watch.js';
 export * from './resolvers/source.js';
 export type { Roster } from './roster.js';
 export * from './round-robin.js';

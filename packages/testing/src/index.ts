@@ -3,6 +3,7 @@ export * from './call-to.js';
 export * from './leaks.js';
 export * from './prng.js';
 export * from './resolver-conformance.js';
+export type * from './resolver-conformance-source.js';
 export * from './scripted.js';
 export {
   type FailStep,

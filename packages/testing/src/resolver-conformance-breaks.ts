@@ -1,5 +1,5 @@
 /** @module Conformance checks of what a resolver does while its source is down, silent or talks nonsense. */
-import type { ResolverSource } from './resolver-conformance.js';
+import type { ResolverSource } from './resolver-conformance-source.js';
 import { type Check, nameOf, story, type Watch, type Watching } from './resolver-conformance-watching.js';
 
 /** How often an error may be told in ten seconds: more is a loop. */

@@ -1,7 +1,7 @@
 /** @module What a conformance check sees of a resolver: everything that it tells, checked as it comes. */
 import { createEndpoint, type Endpoint, Scope, sleep, systemClock } from '@fairlead/core';
 import { checkLeaks } from './leaks.js';
-import type { ResolverConformanceOptions, ResolverInability, ResolverSource } from './resolver-conformance.js';
+import type { ResolverConformanceOptions, ResolverInability, ResolverSource } from './resolver-conformance-source.js';
 import type { VirtualClock } from './virtual-clock.js';
 
 /** @internal One check, and what the source must be able to do for it. */

@@ -10,7 +10,8 @@ import {
   systemClock,
 } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { type ResolverSource, resolverConformance } from './resolver-conformance.js';
+import { resolverConformance } from './resolver-conformance.js';
+import type { ResolverSource } from './resolver-conformance-source.js';
 
 type State = readonly string[] | 'fail' | 'garble' | 'hang';
 

@@ -1,7 +1,31 @@
 /** @module One watch of a resolver whose answers are kept on disk. */
-import { type Endpoint, type ResolverUpdate, type Runtime, type Scope, type ScopeWatcher, Timer } from '@fairlead/core';
-import type { RememberOptions } from './remember.js';
+import {
+  type Endpoint,
+  type Resolver,
+  type ResolverUpdate,
+  type Runtime,
+  type Scope,
+  type ScopeWatcher,
+  Timer,
+} from '@fairlead/core';
 import { type RememberedOf, readRemembered, removeRemembered, writeRemembered } from './remembered-file.js';
+
+/** What a watch needs to know. */
+export interface RememberWatchOptions {
+  /** Whose answers are kept. */
+  readonly resolver: Resolver;
+  /** Name of the service; the file is called after it. */
+  readonly service: string;
+  /**
+   * What was last known to be right longer ago than this is not believed, in ms of the wall clock. Default 86,400,000 (a
+   * day): an outage may last for hours, and an address belongs to somebody else some day.
+   */
+  readonly maxAgeMs: number;
+  /** How long the source has at the start before what is remembered is told, in ms; at once if it fails. Default 500. */
+  readonly patienceMs: number;
+  /** Changes are written no closer than this, in ms. Default 10,000. */
+  readonly writeEveryMs: number;
+}
 
 /** What was told is not what the source says now, but what it said some time ago. */
 export interface RememberedSnapshot {
@@ -13,7 +37,7 @@ export interface RememberedSnapshot {
 /** @internal Its timer is the end of the patience with the source, and then the next write. */
 export class RememberWatch extends Timer implements ScopeWatcher {
   override background = true;
-  readonly #options: RememberOptions;
+  readonly #options: RememberWatchOptions;
   readonly #path: string;
   readonly #of: RememberedOf;
   readonly #tell: (update: ResolverUpdate) => void;
@@ -37,7 +61,7 @@ export class RememberWatch extends Timer implements ScopeWatcher {
   #writing = false;
 
   constructor(
-    options: RememberOptions,
+    options: RememberWatchOptions,
     path: string,
     tell: (update: ResolverUpdate) => void,
     scope: Scope,

@@ -1,25 +1,12 @@
 /** @module The last good answer of another resolver, kept on disk for a process that starts while the source is down. */
 import { join } from 'node:path';
 import { type Checks, check, checks, type Resolver, resolveOptions } from '@fairlead/core';
-import { RememberWatch } from './remember-watch.js';
+import { RememberWatch, type RememberWatchOptions } from './remember-watch.js';
 
 /** What {@link remember} can be told. */
-export interface RememberOptions {
-  /** Whose answers are kept. */
-  readonly resolver: Resolver;
-  /** Name of the service; the file is called after it. */
-  readonly service: string;
+export interface RememberOptions extends RememberWatchOptions {
   /** Folder of the files, made if it is not there, for this user alone. Any number of processes can share it. */
   readonly folder: string;
-  /**
-   * What was last known to be right longer ago than this is not believed, in ms of the wall clock. Default 86,400,000 (a
-   * day): an outage may last for hours, and an address belongs to somebody else some day.
-   */
-  readonly maxAgeMs: number;
-  /** How long the source has at the start before what is remembered is told, in ms; at once if it fails. Default 500. */
-  readonly patienceMs: number;
-  /** Changes are written no closer than this, in ms. Default 10,000. */
-  readonly writeEveryMs: number;
 }
 
 /** See {@link RememberOptions}. */
