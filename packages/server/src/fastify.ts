@@ -14,7 +14,7 @@ type Done = (error?: Error) => void;
 type Raw<T> = { readonly raw: T };
 
 /**
- * Makes the plugin. Its hooks belong to the instance that it is registered with, and so to all that are inside that one:
+ * Makes the plugin. Its hook belongs to the instance that it is registered with, and so to all that are inside that one:
  * registered with the root, it guards every route, and what is no route, too. Errors of handlers take fastify's own way;
  * errors of layers join them there.
  */
@@ -23,21 +23,12 @@ export function guardFastify(guard: Serving): FastifyPlugin {
   const onRequest = (request: Raw<IncomingMessage>, reply: Raw<ServerResponse>, done: Done): void =>
     guard.serve(request.raw, reply.raw, done as (error?: unknown) => void);
 
-  // The events that a body arrives by come from the connection, so whatever runs after it was read has lost the context
-  // that was entered before. These two methods have no body that fastify would read.
-  const preValidation = (request: Raw<IncomingMessage>, _reply: unknown, done: Done): void => {
-    const { method } = request.raw;
-    if (method === 'GET' || method === 'HEAD') done();
-    else guard.enter(request.raw, done);
-  };
-
   const plugin: FastifyPlugin = (instance, _options, done) => {
     instance.addHook('onRequest', onRequest);
-    instance.addHook('preValidation', preValidation);
     done();
   };
   return Object.assign(plugin, {
-    // Without this, fastify would give the plugin an instance of its own, and the hooks would be seen by nobody.
+    // Without this, fastify would give the plugin an instance of its own, and the hook would be seen by nobody.
     [Symbol.for('skip-override')]: true,
     [Symbol.for('fastify.display-name')]: 'fairlead',
     // Says what is wrong to whoever registers this with another major version.

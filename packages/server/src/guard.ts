@@ -21,7 +21,7 @@ import {
 } from '@fairlead/core';
 import { BodyTooLongError } from './body-limit.js';
 import type { Drain } from './drain.js';
-import { Exchange, type ExchangeHost, exchangeBehind, exchangeOf, expiry, type Next } from './exchange.js';
+import { Exchange, type ExchangeHost, exchangeOf, expiry, type Next } from './exchange.js';
 import { type ExpressMiddleware, guardExpress } from './express.js';
 import { type FastifyPlugin, guardFastify } from './fastify.js';
 import { headerPairs } from './header-pairs.js';
@@ -173,12 +173,6 @@ class InboundEngine implements Guard, ExchangeHost {
 
   run(call: Call, next: Next): unknown {
     return this.#options.run(call, next);
-  }
-
-  enter(request: IncomingMessage, work: () => void): void {
-    const call = exchangeBehind(request)?.call ?? null;
-    if (call === null) work();
-    else this.#options.run(call, work);
   }
 
   handlerFailed(exchange: Exchange, error: unknown): void {

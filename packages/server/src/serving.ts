@@ -9,8 +9,6 @@ export interface Serving {
    * `next`, which has to answer it.
    */
   serve(request: IncomingMessage, response: ServerResponse, next: Next): void;
-  /** Runs `work` in the ambient context of `request` again, for whatever runs in the wake of an event. */
-  enter(request: IncomingMessage, work: () => void): void;
   /** Answers for a handler that has failed: 500 if it has not begun to answer; what it has begun is cut off. */
   fail(request: IncomingMessage, response: ServerResponse, error: unknown): void;
 }
