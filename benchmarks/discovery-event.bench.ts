@@ -90,6 +90,7 @@ const rows = await measure({
   name: 'an event, from its bytes to the next pick',
   rounds: short ? 5 : 30,
   perRound: 1_000,
+  settle: 500,
   baseline: parse.name,
   cases: [parse, one, await picking(10)],
   bars: [
