@@ -13,7 +13,7 @@ assertProjectNode();
 /** What depends on the Node that it runs on, by package: fetch, dispatcher, bridge, each alone and in a whole client. */
 const subjects = {
   transport: ['src/conformance.test.ts', 'src/door/', 'src/bridge/'],
-  fairlead: ['src/dispatcher.test.ts', 'src/install-http', 'src/register', 'src/wrap-fetch'],
+  fairlead: ['src/dispatcher', 'src/install-http', 'src/register', 'src/wrap-fetch'],
 };
 
 const scratch = mkdtempSync(join(tmpdir(), 'fairlead-conformance-'));
