@@ -10,7 +10,7 @@ const app = new Hono();
 app.use(guard({ limit: { perSecond: 5, burst: 5 }, health: true }));
 app.get('/', (c) => c.text('hello'));
 const server = createAdaptorServer({ fetch: app.fetch });
-harden(server as never);
+harden(server);
 server.listen(0, '127.0.0.1');
 // #endregion
 
