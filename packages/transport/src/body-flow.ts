@@ -47,6 +47,11 @@ export abstract class BodyFlow extends Timer implements ReplyBody {
     return true;
   }
 
+  /** Whether nothing more will come, be it because it broke or was given up. */
+  get isOver(): boolean {
+    return this.#state !== flowing;
+  }
+
   /** Whether a sink has been attached. */
   protected get isTaken(): boolean {
     return this.#sink !== null;

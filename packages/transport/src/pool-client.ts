@@ -2,9 +2,12 @@
 import { type Clock, Timer } from '@fairlead/core';
 import { Client, type Dispatcher } from './undici.js';
 
-/** A handler that says whether undici has just refused its request. */
+/** A handler that says what has become of its request. */
 export interface Refusable {
+  /** Whether undici has just refused it. */
   readonly refused: boolean;
+  /** Whether nobody waits for its answer any more. */
+  readonly isOver: boolean;
 }
 
 /** What a pool takes for a handler. */
@@ -57,7 +60,8 @@ class Age extends Timer {
  * sides know before its answer, and none is lost on a connection that is being closed.
  *
  * Its `dispatch` is true for a request that undici refuses as malformed. undici says false, its Pool takes that for "busy
- * until I say `drain`", nothing ever drains, and one bad header has cost the pool a connection for good.
+ * until I say `drain`", nothing ever drains, and one bad header has cost the pool a connection for good. It is true, too, for
+ * what was canceled while it waited in the pool, which undici keeps there: no connection is made for that.
  */
 export class PoolClient extends Client {
   readonly #age: Age | null = null;
@@ -71,6 +75,7 @@ export class PoolClient extends Client {
   }
 
   override dispatch(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    if ((handler as Handler).isOver) return true;
     const sent = this.#age?.over === true ? { ...request, reset: true } : request;
     return super.dispatch(sent, handler) || (handler as Handler).refused;
   }

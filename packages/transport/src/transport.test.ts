@@ -623,6 +623,28 @@ describe('canceling', () => {
     expect(server.accepted).toBe(0);
   });
 
+  it('while queued: no connection is made for it, and those behind it have theirs', async () => {
+    const held = gate();
+    const server = await http(async (_, response) => {
+      await held.promise;
+      response.writeHead(200, { connection: 'close' });
+      response.end('ok');
+    });
+    const transport = make({ connections: 1 });
+    const first = transport.handler(call(server));
+    const scope = new Scope(systemClock);
+    const canceled = Array.from({ length: 3 }, () => rejection(transport.handler(call(server, { scope }))));
+    scope.cancel();
+    for (const error of await Promise.all(canceled)) expect(error).toBeInstanceOf(CanceledError);
+    held.open();
+    expect(await readText(await first)).toBe('ok');
+    await server.quiet();
+    for (let turns = 0; turns < 20; turns++) await nextTurn();
+    expect(server.accepted).toBe(1);
+    expect(await readText(await transport.handler(call(server)))).toBe('ok');
+    expect(server.accepted).toBe(2);
+  });
+
   it('while queued: rejects at once, never reaches the wire, and the connection is not harmed', async () => {
     const held = gate();
     const urls: string[] = [];

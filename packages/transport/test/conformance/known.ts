@@ -49,6 +49,14 @@ export const known: readonly Known[] = [
   always('sec-fetch-mode', 'cors'),
   always('accept-encoding', 'gzip, deflate', 'gzip, deflate, br'),
   { row: 'Default headers', subjects: /^header( with POST)?: sec-fetch-mode$/, at: /sec-fetch-mode$/, theirs: 'cors' },
+  {
+    // Sent to hosts that can be trusted, and to Node 26 a name is none.
+    row: 'Default headers',
+    subjects: named('options: mode no-cors'),
+    at: /sec-fetch-mode$/,
+    ours: undefined,
+    nodes: [26],
+  },
   { row: 'Default headers', subjects: named('options: mode same-origin'), at: /sec-fetch-mode$/, ours: undefined },
 
   { row: 'Names of headers', subjects: named('case and order of header names'), at: /^result\.\d$/ },
