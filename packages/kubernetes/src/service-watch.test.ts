@@ -90,6 +90,20 @@ describe('one Service', () => {
     expect([backend.calls.length, backend.open]).toEqual([2, 1]);
   });
 
+  it('begins anew also if the other port is asked for in the midst of a read', async () => {
+    const all = [line('ADDED', slice(1, 1)) + line('BOOKMARK', mark) + line('MODIFIED', slice(9, 1, 2))];
+    const half = [line('ADDED', slice(9, 1)), line('BOOKMARK', mark)];
+    const { clock, api } = world((_, n) => reply(200, { body: n === 1 ? all : half, betweenMs: 1_000, stallAfter: 2 }));
+    const scope = new Scope(clock);
+    let other: ReturnType<typeof listen> | null = null;
+    const tell = (): void => void (other ??= listen(api, clock, 's', 'admin'));
+    api.resolver({ service: 's', namespace: null, port: 'http' }).watch(tell, scope, { clock });
+    await clock.advance(2_500);
+    expect((other as ReturnType<typeof listen> | null)?.told).toEqual([]);
+    await clock.advance(1_000);
+    expect((other as ReturnType<typeof listen> | null)?.told).toEqual(['1:81']);
+  });
+
   it('tells the same function twice that asked twice, until each has left', async () => {
     const { clock, api } = world();
     const scopes = [new Scope(clock), new Scope(clock)];

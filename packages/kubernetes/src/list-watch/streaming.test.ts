@@ -302,6 +302,15 @@ it('does not wait for credentials that never come', async () => {
   check();
 });
 
+it('makes an error of whatever credentials throw', async () => {
+  const token = (): string => {
+    throw 'no luck';
+  };
+  const { clock, told } = run([], { access: { ...access, token } });
+  await clock.advance(0);
+  expect(told).toEqual(['no luck']);
+});
+
 it('tells the access that a token was refused', async () => {
   const refused: unknown[] = [];
   const tokens = ['old', 'new'];

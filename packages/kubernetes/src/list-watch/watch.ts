@@ -1,5 +1,5 @@
 /** @module WATCH: what changes from a version on, as long as the stream lasts. */
-import type { BodySink, Reply, ReplyBody } from '@fairlead/core';
+import type { BodySink, Reply, ReplyBody, Scope } from '@fairlead/core';
 import type { SliceObject } from '../slices/objects.js';
 import { LineSplitter } from './ndjson.js';
 import { type ApiServer, ApiServerError, ask, UnreadableError } from './request.js';
@@ -64,13 +64,13 @@ export function watch(api: ApiServer, path: string, options: WatchOptions, liste
     listener.opened();
     if (from !== null) {
       within(wholeMs);
-      return follow(reply, listener, null);
+      return follow(api, reply, listener, null);
     }
     const { clock } = api.runtime;
     const until = clock.now() + requestTimeoutMs;
     const progress = (): void => within(Math.max(0, Math.min(quietMs, until - clock.now())));
     progress();
-    return follow(reply, listener, { progress, complete: () => within(wholeMs) });
+    return follow(api, reply, listener, { progress, complete: () => within(wholeMs) });
   });
 }
 
@@ -82,13 +82,14 @@ interface Initial {
   complete(): void;
 }
 
-function follow(reply: Reply, listener: WatchListener, initial: Initial | null): Promise<void> {
+function follow(api: ApiServer, reply: Reply, listener: WatchListener, initial: Initial | null): Promise<void> {
   return new Promise((resolve, reject) => {
-    reply.body.attach(new Stream(reply.body, listener, initial, resolve, reject));
+    reply.body.attach(new Stream(api.scope, reply.body, listener, initial, resolve, reject));
   });
 }
 
 class Stream implements BodySink {
+  readonly #scope: Scope;
   readonly #body: ReplyBody;
   readonly #listener: WatchListener;
   /** Null once everything that there is was told, and where it was not asked for. */
@@ -98,12 +99,14 @@ class Stream implements BodySink {
   readonly #lines: LineSplitter = new LineSplitter((line) => this.#deliver(line));
 
   constructor(
+    scope: Scope,
     body: ReplyBody,
     listener: WatchListener,
     initial: Initial | null,
     resolve: () => void,
     reject: (error: unknown) => void,
   ) {
+    this.#scope = scope;
     this.#body = body;
     this.#listener = listener;
     this.#initial = initial;
@@ -137,6 +140,8 @@ class Stream implements BodySink {
   }
 
   #deliver(line: string): void {
+    // Whoever was told of a line may have ended the watch, and there may be more in the same read.
+    if (this.#scope.canceled) return;
     const { type, object } = parse(line);
     switch (type) {
       case 'ADDED':
@@ -161,7 +166,7 @@ class Stream implements BodySink {
       throw new UnreadableError('an event without a version in a watch');
     }
     // Before that, versions are those of the objects, in no order.
-    if (this.#initial === null) this.#listener.reached(version);
+    if (this.#initial === null && !this.#scope.canceled) this.#listener.reached(version);
   }
 
   #complete(initial: Initial): void {

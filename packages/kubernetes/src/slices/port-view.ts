@@ -71,7 +71,9 @@ export class PortView {
   }
 
   commit(): void {
-    this.#slices = this.#incoming ?? this.#slices;
+    // Added after the beginning, by somebody who was just told: there is more to come.
+    if (this.#incoming === null) return;
+    this.#slices = this.#incoming;
     this.#incoming = null;
     this.#census = new Census();
     for (const slice of this.#slices.values()) this.#census.replace(null, slice);
