@@ -26,8 +26,12 @@ const pages: Record<string, object> = {
   fallback: policies.fallbackDefaults,
   hedge: policies.hedgeDefaults,
   'keyed-buckets': policies.keyedBucketsDefaults,
+  'inject-fault': policies.injectFaultDefaults,
+  mirror: policies.mirrorDefaults,
+  pace: policies.paceDefaults,
   retry: policies.retryDefaults,
   'retry-budget': policies.retryBudgetDefaults,
+  throttle: policies.throttleDefaults,
   timeout: policies.attemptTimeoutDefaults,
   'token-bucket': policies.tokenBucketDefaults,
 };

@@ -1,0 +1,94 @@
+/**
+ * @module bottleneck as the engine of `pace`: it says when, we say who. A job of bottleneck is a ticket without a name; when
+ * it runs, whoever is first in our queue goes. So what bottleneck cannot do is not asked of it, and what it does is:
+ *
+ * - A queued job of it cannot be taken back. A ticket nobody needs any more is simply not used.
+ * - Four turns of the event loop and two locks keep it below some 400 jobs per second. Above 100 per second a ticket is for
+ *   several calls.
+ * - It waits by the wall clock. Should that be set back, tickets would be due hours later: a timer of ours finds out, and
+ *   begins anew.
+ * - Its Redis mode shares the pace with a fleet. Whoever makes such a limiter hands it in.
+ */
+import { type Clock, Timer } from '@fairlead/core';
+import Bottleneck from 'bottleneck';
+
+/** What `pace` needs of a limiter: a `Bottleneck` is one. It alone decides how fast its jobs run. */
+export interface PaceLimiter {
+  schedule<R>(job: () => PromiseLike<R>): Promise<R>;
+  updateSettings(settings: { minTime: number }): unknown;
+}
+
+/** Tickets that may be out at once: enough that bottleneck's own latency does not show. */
+const MOST_OUT = 4;
+/** Calls per second for which one ticket each is fine. */
+const SINGLE_PER_SECOND = 100;
+/** How late a ticket may be before it counts as lost, in ms. */
+const GRACE_MS = 1_000;
+
+/** Asks for tickets while somebody waits. */
+export class PaceTickets extends Timer {
+  readonly #clock: Clock;
+  readonly #given: PaceLimiter | null;
+  readonly #run: (calls: number) => void;
+  readonly #batch: number;
+  #limiter: PaceLimiter;
+  #minTime: number;
+  #out = 0;
+  #generation = 0;
+
+  /**
+   * @param run lets up to `calls` calls go; afterwards {@link want} is called again if there are more
+   * @param given paces a fleet; null for a limiter of this layer alone
+   */
+  constructor(clock: Clock, perSecond: number, given: PaceLimiter | null, run: (calls: number) => void) {
+    super();
+    this.#clock = clock;
+    this.#given = given;
+    this.#run = run;
+    this.#batch = given === null ? Math.max(1, Math.ceil(perSecond / SINGLE_PER_SECOND)) : 1;
+    this.#minTime = (this.#batch * 1_000) / perSecond;
+    this.#limiter = given ?? new Bottleneck({ minTime: this.#minTime });
+  }
+
+  /** `waiting` calls wait. */
+  want(waiting: number): void {
+    const wanted = Math.min(MOST_OUT, Math.ceil(waiting / this.#batch));
+    while (this.#out < wanted) this.#ask();
+  }
+
+  setRate(perSecond: number): void {
+    this.#minTime = (this.#batch * 1_000) / perSecond;
+    this.#limiter.updateSettings({ minTime: this.#minTime });
+  }
+
+  /** The tickets that are out have not come in time. */
+  fire(): void {
+    this.#generation++;
+    const lost = this.#out * this.#batch;
+    this.#out = 0;
+    this.#limiter = new Bottleneck({ minTime: this.#minTime });
+    this.want(lost);
+  }
+
+  #ask(): void {
+    const generation = this.#generation;
+    this.#out++;
+    if (this.#given === null) {
+      this.#clock.arm(this, this.#clock.now() + this.#out * Math.max(this.#minTime, 10) + GRACE_MS);
+    }
+    // A limiter that fails (a Redis that is gone, say) must not hold anybody back: pacing is a courtesy.
+    this.#limiter.schedule(settled).then(
+      () => this.#came(generation),
+      () => this.#came(generation),
+    );
+  }
+
+  #came(generation: number): void {
+    if (generation !== this.#generation) return;
+    if (--this.#out === 0) this.#clock.disarm(this);
+    this.#run(this.#batch);
+  }
+}
+
+const done = Promise.resolve();
+const settled = (): Promise<void> => done;
