@@ -65,3 +65,25 @@ describe.each([
     await wire.closed;
   });
 });
+
+describe('a worker of a cluster', { timeout: 30_000 }, () => {
+  it('takes a signal that comes behind the message for the same one, and the next for the second', async () => {
+    const child = start('cluster', '20000', 'listens');
+    await child.prints(/port \d+[\s\S]*port \d+/);
+    const port = Number(/port (\d+)/.exec(child.output)?.[1]);
+    // The workers of a cluster share their port.
+    const wire = await Wire.open(port);
+    wire.get('/hang');
+    const pid = Number(await child.prints(/hanging in (\d+)/));
+    child.process.kill('SIGTERM');
+    // Both of them have got the message, who are asked in turn.
+    for (let i = 0; i < 2; i++) while ((await ask(port)).headers.connection !== 'close');
+    process.kill(pid, 'SIGTERM');
+    await child.prints(/signaled/);
+    // Nothing has been cut, or this would have been said before.
+    expect(child.output).not.toContain('cleaned up');
+    process.kill(pid, 'SIGTERM');
+    await wire.closed;
+    await child.prints(/worker ended null SIGTERM/);
+  });
+});

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { isMainThread, threadId, Worker } from 'node:worker_threads';
 import { clusterWorkers, createDrain, createGuard, workerThreads } from '../src/index.js';
 
-const [kind, workersDelayMs] = process.argv.slice(2) as ['cluster' | 'threads', string];
+const [kind, workersDelayMs, listens] = process.argv.slice(2) as ['cluster' | 'threads', string, string | undefined];
 const COUNT = 2;
 
 if (kind === 'cluster' && cluster.isPrimary) {
@@ -26,10 +26,12 @@ if (kind === 'cluster' && cluster.isPrimary) {
     delayMs: Number(workersDelayMs),
     cleanup: () => console.log(`worker ${name} cleaned up`),
   });
+  // Gone after the first, so that the drain may end the process.
+  if (listens !== undefined) process.once('SIGTERM', () => console.log('signaled'));
   const guard = createGuard({ drain });
   const server = createServer(
     guard.node((request, response) => {
-      if (request.url === '/hang') console.log('hanging');
+      if (request.url === '/hang') console.log(`hanging in ${process.pid}`);
       else response.end('ok');
     }),
   );
