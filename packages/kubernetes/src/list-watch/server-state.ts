@@ -12,8 +12,11 @@ export interface ServerStateOptions {
   readonly relistMs: number;
 }
 
-/** The watches of a process come back together, on one connection; so many ms apart at most. */
-const togetherMs = 1_000;
+/**
+ * The watches of a process come back together, on one connection; so many ms apart at most. With much more, the second in
+ * which the server is back would see those who came too early with their first watch and just in time with their last.
+ */
+const togetherMs = 200;
 
 /** Shared by the watches of a process. */
 export class ServerState {
