@@ -23,7 +23,11 @@ export class ApiListener {
   readonly #sockets: Set<Socket> = new Set();
   #port = 0;
 
-  constructor(model: ApiModel, protocol: Protocol = 'http', certificate: { readonly cert: string; readonly key: string } | null = null) {
+  constructor(
+    model: ApiModel,
+    protocol: Protocol = 'http',
+    certificate: { readonly cert: string; readonly key: string } | null = null,
+  ) {
     this.#model = model;
     this.#protocol = protocol;
     this.#certificate = certificate;
