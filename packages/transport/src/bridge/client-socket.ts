@@ -52,8 +52,10 @@ export class ClientSocket extends BridgeSocket {
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#idle?.set(0);
     super._destroy(error, callback);
-    // Not as after a FIN: nobody is left to be answered.
-    this.server.destroy();
+    // Not as after a FIN: nobody is left to be answered. Except where both sides have ended, and what was said last is on
+    // its way to an endpoint.
+    const done = this.server.upgraded && this.readableEnded && this.writableFinished;
+    if (!done) this.server.destroy();
   }
 
   setTimeout(ms: number, listener?: () => void): this {

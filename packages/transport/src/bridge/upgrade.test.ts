@@ -6,7 +6,7 @@
 import { once } from 'node:events';
 import http, { createServer, type IncomingMessage, type RequestOptions } from 'node:http';
 import { createRequire } from 'node:module';
-import type { Socket } from 'node:net';
+import { createServer as createNetServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { type Middleware, Scope } from '@fairlead/core';
 import { VirtualClock } from '@fairlead/testing';
@@ -134,6 +134,48 @@ describe('an upgrade', () => {
     if (head.length > 0) socket.unshift(head);
     expect(String((await once(socket, 'data'))[0])).toBe('early');
     socket.destroy();
+  });
+
+  it('has sent what came in one piece with the request', async () => {
+    const server = await raw((socket) => {
+      socket.write(agrees);
+      socket.on('data', (data) => socket.write(data));
+    });
+    install(over([server]));
+    const agent = http.globalAgent as unknown as { createConnection(options: object): Socket };
+    const socket = agent.createConnection({ host: 'svc' });
+    socket.write('GET / HTTP/1.1\r\nhost: svc\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\nearly');
+    let heard = '';
+    for await (const data of socket) {
+      heard += data;
+      if (heard.endsWith('\r\n\r\nearly')) break;
+    }
+    expect(heard).toMatch(/^HTTP\/1\.1 101 /);
+  });
+
+  it.each(['ends', 'breaks off'])('that the client %s reaches an endpoint that would go on', async (how) => {
+    let heard = 0;
+    let ended = false;
+    const site = await serve(
+      createNetServer({ allowHalfOpen: true }, (socket) => {
+        socket.once('data', () => {
+          socket.write(agrees);
+          // It says no more, and listens as long as it may.
+          if (how === 'ends') socket.end();
+          socket.on('data', (data) => (heard += data.length)).on('end', () => (ended = true));
+        });
+      }),
+    );
+    restore.push(() => site.close());
+    const made = install(over([site]));
+    const [, socket] = await upgraded();
+    if (how === 'ends') {
+      socket.resume();
+      for (let n = 0; n < 300; n++) socket.write(Buffer.alloc(65_536));
+      await until(() => ended);
+      expect(heard).toBe(300 * 65_536);
+    } else socket.destroy();
+    await until(() => made.busy === 0);
   });
 
   it('may end one direction before the other', async () => {

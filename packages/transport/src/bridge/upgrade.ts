@@ -69,6 +69,8 @@ class Upgrade extends Exchange {
 
 /** Makes one connection of two. Each end, half an end and error of one is that of the other. */
 function splice(socket: ServerSocket, upstream: Socket): void {
+  // Else the end of what the endpoint says would cut what the client has written and we have not yet passed on.
+  upstream.allowHalfOpen = true;
   socket.pipe(upstream).pipe(socket);
   upstream.once('error', (error) => socket.client.destroy(error));
   upstream.once('close', () => socket.destroySoon());
