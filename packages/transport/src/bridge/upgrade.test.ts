@@ -172,8 +172,9 @@ describe('an upgrade', () => {
     if (how === 'ends') {
       socket.resume();
       for (let n = 0; n < 300; n++) socket.write(Buffer.alloc(65_536));
+      socket.write(Buffer.alloc(20_000_000));
       await until(() => ended);
-      expect(heard).toBe(300 * 65_536);
+      expect(heard).toBe(300 * 65_536 + 20_000_000);
     } else socket.destroy();
     await until(() => made.busy === 0);
   });
