@@ -27,6 +27,9 @@ class Told implements Resolver {
   tell(...endpoints: Endpoint[]): void {
     this.#tell({ endpoints });
   }
+  remember(ageMs: number, ...endpoints: Endpoint[]): void {
+    this.#tell({ endpoints, ageMs });
+  }
   fail(message = 'SERVFAIL'): void {
     this.#tell({ error: new Error(message) });
   }
@@ -35,8 +38,8 @@ class Told implements Resolver {
 const at = (port: number, rest = {}): Endpoint =>
   createEndpoint(`http://10.0.0.1:${port}`, { id: `e${port}`, ...rest });
 
-function make(options: Partial<ClusterOptions> = {}) {
-  const clock = new VirtualClock();
+function make(options: Partial<ClusterOptions> = {}, startMs = 0) {
+  const clock = new VirtualClock({ startMs });
   const events: FairleadEvent[] = [];
   const gone: string[] = [];
   const told = new Told();
@@ -55,6 +58,17 @@ const ids = (cluster: Cluster): string[] => cluster.members.map((node) => node.e
 const first = (cluster: Cluster): Node => cluster.members[0] as Node;
 
 describe('Cluster', () => {
+  it('knows that what it was told is only remembered, and how old that is, until the source answers', () => {
+    const { cluster, told, clock } = make({}, 10_000);
+    cluster.start();
+    told.remember(4_000, at(1));
+    expect([cluster.state, cluster.remembered, cluster.lastUpdateAt]).toEqual(['ready', true, 6_000]);
+    told.fail();
+    expect([ids(cluster), cluster.remembered]).toEqual([['e1'], true]);
+    told.tell(at(1));
+    expect([cluster.remembered, cluster.lastUpdateAt]).toEqual([false, clock.now()]);
+  });
+
   it('watches only when it is first used, and once', () => {
     const { cluster, told } = make();
     expect([told.watches, cluster.state, cluster.lastUpdateAt]).toEqual([0, 'pending', null]);
@@ -334,6 +348,23 @@ describe('the roster', () => {
     expect(probes.map((node) => node?.endpoint.id).sort()).toEqual(['e1', 'e3', undefined]);
     for (const node of probes) node?.health.succeeded(node.enter(5_000), 5_000);
     expect(settled(cluster, 5_000)).toEqual(['e1', 'e3']);
+  });
+
+  it('may eject all of a priority while a later one has somebody, and no more than usual of the last', () => {
+    const { cluster, told } = make();
+    cluster.start();
+    const later = { priority: 1 };
+    told.tell(at(1), at(2), at(3), at(4), at(5, later), at(6, later));
+    for (const node of cluster.members) kill(node);
+    expect(settled(cluster, 0)).toEqual(['e5', 'e6']);
+  });
+
+  it('ejects nobody with a ratio of 0, whoever else there is', () => {
+    const { cluster, told } = make({ health: { maxEjectedRatio: 0 } });
+    cluster.start();
+    told.tell(at(1), at(2, { priority: 1 }));
+    kill(first(cluster));
+    expect(settled(cluster, 0)).toEqual(['e1']);
   });
 
   it('tries out no endpoint that would get no work anyway, nor lets it stand in for one that would', () => {

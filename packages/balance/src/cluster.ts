@@ -75,6 +75,7 @@ export class Cluster {
   #state: ClusterState = 'pending';
   #lastUpdateAt: number | null = null;
   #lastError: Error | null = null;
+  #remembered = false;
 
   /** @throws ConfigError that lists every wrong option */
   constructor(options: ClusterOptions) {
@@ -97,7 +98,7 @@ export class Cluster {
       options: health,
       latency,
       typical: new TypicalLatency(),
-      mayEject: (now) => roster.mayEject(now),
+      mayEject: (now, id) => roster.mayEject(now, this.#nodes.get(id)?.endpoint.priority ?? 0),
       mayRest: (now) => roster.mayRest(now),
       changed: () => roster.changed(),
       drained: (node) => this.#gone(node),
@@ -126,6 +127,11 @@ export class Cluster {
   /** How many calls wait for the first answer of discovery. */
   get waiting(): number {
     return this.#waiters.size;
+  }
+
+  /** Whether what is known is what was remembered from before, and discovery itself has not answered yet. */
+  get remembered(): boolean {
+    return this.#remembered;
   }
 
   /** Monotonic ms of the latest snapshot; null before the first. An error does not count. */
@@ -175,7 +181,8 @@ export class Cluster {
     if (this.#closed) return;
     if ('error' in update) this.#failed(update.error);
     else {
-      this.#lastUpdateAt = this.#runtime.clock.now();
+      this.#lastUpdateAt = this.#runtime.clock.now() - (update.ageMs ?? 0);
+      this.#remembered = update.ageMs !== undefined;
       this.#lastError = null;
       this.#apply(update.endpoints);
       this.#state = this.roster.members.length > 0 ? 'ready' : 'empty';

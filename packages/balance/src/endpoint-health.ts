@@ -54,8 +54,8 @@ export interface Ward {
   readonly service: string;
   readonly runtime: Runtime;
   readonly options: HealthOptions;
-  /** Whether one more may be ejected at monotonic time `now`. */
-  mayEject(now: number): boolean;
+  /** Whether the endpoint of that id may be ejected, too, at monotonic time `now`. */
+  mayEject(now: number, endpoint: string): boolean;
   /** Whether one more may be left alone because it asked for it. */
   mayRest(now: number): boolean;
   /** The set of those that should get work may have changed. */
@@ -132,7 +132,7 @@ export class EndpointHealth {
    */
   brokeOff(at: number): void {
     if (++this.#brokenOff < this.ward.options.consecutiveFailures) return;
-    if (this.state === 'healthy' && this.ward.mayEject(at))
+    if (this.state === 'healthy' && this.ward.mayEject(at, this.endpoint))
       this.#ejectHealthy(at, `${this.#brokenOff} replies in a row broke off`);
   }
 
@@ -151,7 +151,7 @@ export class EndpointHealth {
     if (this.state === 'probing') this.#eject(at, 'probe failed');
     if (this.state !== 'healthy') return;
     if (!refused && this.failures < this.ward.options.consecutiveFailures) return;
-    if (!this.ward.mayEject(at)) return;
+    if (!this.ward.mayEject(at, this.endpoint)) return;
     this.#ejectHealthy(at, refused ? 'connection refused' : `${this.failures} failures in a row`);
   }
 

@@ -59,10 +59,15 @@ export class Roster {
     return bestOf(this.#available.filter((node) => !tried.has(node.endpoint)));
   }
 
-  /** Whether one more may be ejected: never the last available one, and not more than the option allows. */
-  mayEject(now: number): boolean {
+  /**
+   * Whether one more of `priority` may be ejected: never the last available one, and not more than the option allows, which
+   * does not count where somebody of a later priority is available: that is what those are there for.
+   */
+  mayEject(now: number, priority: number): boolean {
     this.preferred(now);
-    return this.#available.length > 1 && this.#ejected < this.#limit();
+    const limit = this.#limit();
+    if (this.#available.length <= 1 || limit === 0) return false;
+    return this.#ejected < limit || this.#available.some(({ endpoint }) => endpoint.priority > priority);
   }
 
   /**

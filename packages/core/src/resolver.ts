@@ -5,9 +5,12 @@ import type { Scope } from './scope.js';
 
 /**
  * What a resolver tells: everything it knows at this moment, or that it could not find out. Never a delta. An empty list
- * is an authoritative "nobody"; an error leaves what was known before in force.
+ * is an authoritative "nobody"; an error leaves what was known before in force. `ageMs` is for what is not known from the
+ * source itself at this moment but remembered from so long ago; it counts until the source answers.
  */
-export type ResolverUpdate = { readonly endpoints: readonly Endpoint[] } | { readonly error: Error };
+export type ResolverUpdate =
+  | { readonly endpoints: readonly Endpoint[]; readonly ageMs?: number }
+  | { readonly error: Error };
 
 /** Finds out who is there, and goes on telling. */
 export interface Resolver {
@@ -15,7 +18,8 @@ export interface Resolver {
   readonly name: string;
   /**
    * Starts watching. Calls `tell` (also synchronously, if it likes) until `scope` is canceled, then releases everything.
-   * Must not throw: a source that cannot be reached is an error told. Nor does `tell` throw.
+   * Must not throw: a source that cannot be reached is an error told. Nor does `tell` throw. A scope that was canceled before
+   * is told nothing. Timers are background timers: looking for endpoints keeps no process alive.
    */
   watch(tell: (update: ResolverUpdate) => void, scope: Scope, runtime: Runtime): void;
 }

@@ -1,5 +1,12 @@
 /** @module One service of a client: its endpoints, its stack, and the connections it holds. */
-import { Cluster, type ClusterState, type HealthState, resolverOf, type SourceSchemes } from '@fairlead/balance';
+import {
+  Cluster,
+  type ClusterState,
+  type HealthState,
+  remember,
+  resolverOf,
+  type SourceSchemes,
+} from '@fairlead/balance';
 import { compose, type Handler, type Middleware, type Resolver, type Runtime } from '@fairlead/core';
 import { createTransport, type Transport } from '@fairlead/transport';
 import { outboundLayers } from './outbound.js';
@@ -26,6 +33,8 @@ export interface ServiceDescription {
   readonly state: ClusterState;
   /** Ms since discovery last told who is there; null before it ever did. */
   readonly ageMs: number | null;
+  /** Whether the endpoints come from `discoveryCache`, since discovery has not answered yet. */
+  readonly remembered: boolean;
   /** Why discovery fails at present; null if it does not. */
   readonly error: string | null;
   readonly endpoints: readonly EndpointDescription[];
@@ -35,7 +44,15 @@ export interface ServiceDescription {
   readonly settings: Readonly<Record<string, SettingDescription>>;
 }
 
-function resolver(name: string, from: ServiceSettings['from'], schemes: SourceSchemes): Resolver {
+function resolver(name: string, settings: ServiceSettings, schemes: SourceSchemes): Resolver {
+  const { from, discoveryCache } = settings;
+  // Origins that are given need no memory.
+  const given = Array.isArray(from) || (typeof from === 'string' && /^(https?|unix):/i.test(from));
+  if (given || discoveryCache === null) return source(name, from, schemes);
+  return remember({ resolver: source(name, from, schemes), service: name, folder: discoveryCache });
+}
+
+function source(name: string, from: ServiceSettings['from'], schemes: SourceSchemes): Resolver {
   if (typeof from === 'object' && 'watch' in from) return from;
   return resolverOf(from ?? '', { name: `services.${name}.from`, schemes });
 }
@@ -70,7 +87,7 @@ export class Service {
     this.#transport = end === null ? createTransport(settings.transport) : null;
     this.#cluster = new Cluster({
       service: name,
-      resolver: resolver(name, settings.from, schemes),
+      resolver: resolver(name, settings, schemes),
       runtime,
       // Nobody is ejected where nobody may be.
       health: settings.health === false ? { maxEjectedRatio: 0 } : settings.health,
@@ -83,12 +100,13 @@ export class Service {
 
   describe(): ServiceDescription {
     const cluster = this.#cluster;
-    const { lastUpdateAt, lastError, source, state } = cluster;
+    const { lastUpdateAt, lastError, source, state, remembered } = cluster;
     const end = this.#transport === null ? 'fetch' : 'transport';
     return {
       source,
       state,
       ageMs: lastUpdateAt === null ? null : this.#runtime.clock.now() - lastUpdateAt,
+      remembered,
       error: lastError === null ? null : lastError.message,
       endpoints: cluster.members.map(({ endpoint, inFlight, health }) => {
         const { id, origin, weight, zone, priority } = endpoint;

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { consul, remember } from '@fairlead/balance';
+import { consul } from '@fairlead/balance';
 import { createEndpoint, type Resolver } from '@fairlead/core';
 import { createTransport } from '@fairlead/transport';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -39,22 +39,24 @@ describe('a source with a memory', () => {
       partition: null,
       token: () => null,
     };
-    const from = (): Resolver => {
-      const resolver = consul({ service: 'svc', access, handler: transport.handler });
-      return remember({ resolver, service: 'svc', folder });
-    };
-    const before = world.client({ services: { svc: { from: from() } } });
+    const from = (): Resolver => consul({ service: 'svc', access, handler: transport.handler });
+    const before = world.client({ services: { svc: { from: from(), discoveryCache: folder } } });
     expect(tally(await load(before.fetch, 20))).toEqual({ 200: 20 });
     while ((await readdir(folder)).join() !== 'svc.json') await load(before.fetch, 1);
     await before.close();
 
     up = false;
-    const after = world.client({ services: { svc: { from: from() } } });
+    const after = world.client({ services: { svc: { from: from(), discoveryCache: folder } } });
     expect(tally(await load(after.fetch, 100))).toEqual({ 200: 100 });
-    expect(after.describe().svc).toMatchObject({ state: 'ready', endpoints: [{ origin: one.origin }] });
+    expect(after.describe().svc).toMatchObject({
+      state: 'ready',
+      remembered: true,
+      endpoints: [{ origin: one.origin }],
+    });
     await until(() => after.describe().svc?.error !== null, 'the error of the source');
     up = true;
     await until(() => after.describe().svc?.error === null, 'an answer of the source');
+    expect(after.describe().svc?.remembered).toBe(false);
     await after.close();
     await transport.close(0);
   });

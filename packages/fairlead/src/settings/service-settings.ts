@@ -10,6 +10,11 @@ import type { OptionsOf } from './setting.js';
 export interface ServiceSettings {
   /** Where its endpoints come from: `dns://payments:8080`, a list of origins, or a resolver. */
   readonly from: Source | undefined;
+  /**
+   * A folder in which the last good endpoints are kept, so that a process that starts while discovery is down knows them.
+   * Default null: none.
+   */
+  readonly discoveryCache: string | null;
   /** How long a call may take, with all attempts, waits and the body. Default 30 000; false for no limit. */
   readonly timeoutMs: number | false;
   /**

@@ -40,6 +40,14 @@ const host = text('endpoint, service, or what to send as host', 'service', (valu
 /** The settings of a service. */
 export const serviceTable: Table<ServiceSettings> = {
   from: setting(source(), undefined, 'Where the endpoints of the service come from.', { env: null }),
+  discoveryCache: setting(
+    orOff(
+      text('the path of a folder', '/var/cache/fairlead', (value) => value !== ''),
+      null,
+    ),
+    null,
+    'A folder that keeps the last good endpoints for a process that starts while discovery is down.',
+  ),
   timeoutMs: setting(
     orOff(duration(1), false),
     deadlineDefaults.ms,
