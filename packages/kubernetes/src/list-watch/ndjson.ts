@@ -1,4 +1,5 @@
 /** @module Lines out of bytes: a watch is one JSON object a line, cut into reads anywhere, also within a character. */
+import { isAscii } from 'node:buffer';
 
 /** Bytes of a line at most. An object cannot be larger than etcd takes (1.5 MB), and JSON may make some more of it. */
 export const maxLineBytes = 8_388_608;
@@ -42,7 +43,8 @@ export class LineSplitter {
     const bytes = parts.length === 1 ? viewOf(parts[0] as Uint8Array) : Buffer.concat(parts, this.#size);
     this.#parts = [];
     this.#size = 0;
-    const line = bytes.toString('utf8').trim();
+    // Nearly every line is ASCII, which is read faster as what it is.
+    const line = (isAscii(bytes) ? bytes.toString('latin1') : bytes.toString('utf8')).trim();
     if (line !== '') this.#onLine(line);
   }
 }
