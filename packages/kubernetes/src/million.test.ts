@@ -94,7 +94,9 @@ class History {
       const address = `10.0.0.${1 + this.#below(30)}`;
       endpoints.set(address, { addresses: [address], conditions: this.#one(conditions) });
     }
-    this.model.put({ service: 's', name, endpoints: [...endpoints.values()] });
+    // Characters of two, three and four bytes, for reads that end within one.
+    const labels = { note: 'ü-日本-🛟' };
+    this.model.put({ service: 's', name, labels, endpoints: [...endpoints.values()] });
   }
 
   /** An endpoint goes to another slice: it is in both for a moment, or in neither. */

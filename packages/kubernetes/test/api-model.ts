@@ -26,6 +26,8 @@ export interface ModelSlice {
   /** Default `IPv4`. */
   readonly addressType?: 'IPv4' | 'IPv6';
   readonly endpoints: readonly ModelEndpoint[];
+  /** Beside that of the Service. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** Default one port, `http`, 8080. */
   readonly ports?: readonly { readonly name: string; readonly port: number; readonly protocol?: string }[];
 }
@@ -352,7 +354,7 @@ function objectOf(slice: ModelSlice, version: number): string {
       name,
       namespace,
       resourceVersion: `${version}`,
-      labels: { 'kubernetes.io/service-name': service, note: 'ü-日本-🛟' },
+      labels: { 'kubernetes.io/service-name': service, ...slice.labels },
     },
     addressType,
     endpoints: endpoints.length === 0 ? null : endpoints,
