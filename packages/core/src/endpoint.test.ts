@@ -1,4 +1,5 @@
 /** Would catch: an address that is no origin, or a weight that would upset every picker. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createEndpoint } from './endpoint.js';
 import { ConfigError } from './errors.js';
@@ -67,5 +68,33 @@ describe('createEndpoint', () => {
 
   it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])('refuses weight %d', (weight) => {
     expect(() => createEndpoint('http://a:1', { weight })).toThrow(`weight of http://a:1 = ${weight}`);
+  });
+});
+
+describe('an origin of an IPv4 address', () => {
+  const octet = fc.oneof(fc.nat(300), fc.constantFrom('00', '01', '007', '0x7', ''));
+  const port = fc.oneof(fc.nat(70_000), fc.constantFrom(0, 1, 80, 443, 59_999, 60_000, 65_535, 65_536, '080', ''));
+  const origins = fc
+    .tuple(fc.constantFrom('http', 'https', 'HTTP', 'ftp'), fc.array(octet, { minLength: 3, maxLength: 5 }), port)
+    .map(([scheme, octets, number]) => `${scheme}://${octets.join('.')}:${number}`);
+
+  it('is what URL makes of it, whether or not it has to be asked', () => {
+    fc.assert(
+      fc.property(origins, (text) => {
+        const url = URL.canParse(text) ? new URL(text) : null;
+        if (url === null || !/^https?:$/.test(url.protocol)) expect(() => createEndpoint(text)).toThrow();
+        else expect(createEndpoint(text).origin).toBe(url.origin);
+      }),
+      {
+        numRuns: 2_000,
+        examples: [
+          ['http://10.0.0.5:8080'],
+          ['http://10.0.0.5:80'],
+          ['https://10.0.0.5:443'],
+          ['http://10.0.0:8080'],
+          ['http://10.0.0.256:8080'],
+        ],
+      },
+    );
   });
 });

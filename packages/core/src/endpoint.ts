@@ -40,7 +40,13 @@ export function createEndpoint(origin: string, rest: Partial<Omit<Endpoint, 'ori
   });
 }
 
+/** Scheme, IPv4 address and port in the form that they already have in an origin; 80 and 443 do without, perhaps. */
+const normalIpv4 =
+  /^https?:\/\/(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!:)|(?=:))){4}:(?!80$|443$)(?:[1-5]\d{4}|[1-9]\d{0,3})$/;
+
 function normalOrigin(origin: string): string {
+  // What discovery tells by the ten thousand: a URL for each is most of the time and garbage of it.
+  if (normalIpv4.test(origin)) return origin;
   const socket = unixSocket(origin);
   if (socket !== null) return `unix:${socket}`;
   const url = URL.canParse(origin) ? new URL(origin) : null;
