@@ -32,7 +32,7 @@ function make(count: number, script: Script, health: Partial<HealthOptions> = {}
   const clock = new VirtualClock({ seed: 5 });
   const events: FairleadEvent[] = [];
   const runtime: Runtime = { clock, on: (event) => events.push(event) };
-  const cluster = new Cluster({ service: 'payments', resolver: fixed(origins(count)), runtime, health });
+  const cluster = new Cluster({ service: 'payments', resolver: fixed(origins(count)), runtime, health, idleMs: false });
   const backend = scripted(script);
   const handler = compose([balance({ cluster, picker })], backend);
   const send = (call: Call = callTo('payments', { runtime })) => clock.run(handler(call));
@@ -144,7 +144,7 @@ describe('balance', () => {
   it('goes to the next priority for a retry when all of the best were tried', async () => {
     const clock = new VirtualClock();
     const resolver = fixed([createEndpoint('http://a'), createEndpoint('http://b', { priority: 1 })]);
-    const cluster = new Cluster({ service: 'payments', resolver, runtime: { clock } });
+    const cluster = new Cluster({ service: 'payments', resolver, runtime: { clock }, idleMs: false });
     const backend = scripted(reply(503));
     const handler = compose([balance({ cluster })], backend);
     const call = callTo('payments', { runtime: { clock } });
@@ -216,7 +216,7 @@ describe('balance', () => {
     const clock = new VirtualClock();
     let tell: (update: ResolverUpdate) => void = () => {};
     const resolver: Resolver = { name: 'told', watch: (given) => void (tell = given) };
-    const cluster = new Cluster({ service: 'payments', resolver, runtime: { clock } });
+    const cluster = new Cluster({ service: 'payments', resolver, runtime: { clock }, idleMs: false });
     const [a, b] = [createEndpoint('http://a'), createEndpoint('http://b')];
     cluster.start();
     tell({ endpoints: [a, b] });
@@ -359,7 +359,7 @@ describe('balance before discovery has answered', () => {
     const clock = new VirtualClock();
     let tell: (update: ResolverUpdate) => void = () => {};
     const resolver: Resolver = { name: 'told', watch: (given) => void (tell = given) };
-    const cluster = new Cluster({ service: 'payments', resolver, runtime: { clock } });
+    const cluster = new Cluster({ service: 'payments', resolver, runtime: { clock }, idleMs: false });
     const backend = scripted(reply(200, { afterMs: 5 }));
     const handler = compose([balance({ cluster })], backend);
     const call = callTo('payments', { runtime: { clock } });

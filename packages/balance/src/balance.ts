@@ -59,7 +59,7 @@ export function balance(options: BalanceOptions): Middleware {
 function choice(cluster: Cluster, picker: Picker, call: Call): Node | null {
   cluster.start();
   const { roster } = cluster;
-  if (roster.members.length === 0) return null;
+  if (roster.members.length === 0 || cluster.waking) return null;
   const nodes = roster.preferred(call.at);
   const { tried } = call;
   if (tried.size === 0 || nodes.length === 0) {
@@ -111,7 +111,7 @@ function answered(node: Node, call: Call, ticket: number, reply: Reply): void {
 
 async function nobody(cluster: Cluster, picker: Picker, call: Call, next: Handler): Promise<Reply> {
   const { service } = call;
-  if (cluster.state === 'pending' || cluster.closed) {
+  if (cluster.state === 'pending' || cluster.waking || cluster.closed) {
     try {
       await cluster.waitReady(call.scope);
     } catch (reason) {

@@ -49,6 +49,7 @@ function make(options: Partial<ClusterOptions> = {}, startMs = 0) {
     resolver: told,
     runtime,
     onGone: (endpoint) => gone.push(endpoint.origin),
+    idleMs: false,
     ...options,
   });
   return { clock, events, gone, told, cluster, runtime };
@@ -259,7 +260,7 @@ describe('waitReady', () => {
   it('does not wait where the answer comes at once', async () => {
     const { clock, runtime } = make();
     const resolver: Resolver = { name: 'now', watch: (tell) => tell({ endpoints: [at(1)] }) };
-    const cluster = new Cluster({ service: 'payments', resolver, runtime });
+    const cluster = new Cluster({ service: 'payments', resolver, runtime, idleMs: false });
     await clock.run(cluster.waitReady(new Scope(clock)));
     expect(cluster.state).toBe('ready');
   });

@@ -11,9 +11,10 @@ import {
   type ResolverUpdate,
   type Runtime,
   resolveOptions,
-  Scope,
+  type Scope,
 } from '@fairlead/core';
 import { type HealthOptions, healthChecks, healthDefaults } from './endpoint-health.js';
+import { IdleWatch } from './idle-watch.js';
 import { type LatencyOptions, latencyChecks, latencyDefaults, Node, type NodeHost } from './node.js';
 import { TypicalLatency } from './peak-ewma.js';
 import { Roster } from './roster.js';
@@ -37,6 +38,11 @@ export interface ClusterOptions {
   readonly health?: Partial<HealthOptions>;
   /** How latency is estimated. Default {@link latencyDefaults}. */
   readonly latency?: Partial<LatencyOptions>;
+  /**
+   * Discovery stops when there was no call for so many ms; the next call starts it again. Default 600,000; `false` never
+   * stops.
+   */
+  readonly idleMs?: number | false | undefined;
   /** Told once for each endpoint that joins, or has moved to another origin. Must not throw. */
   readonly onCame?: ((endpoint: Endpoint) => void) | undefined;
   /**
@@ -52,6 +58,7 @@ const clusterChecks: Checks<ClusterOptions> = {
   runtime: checks.object('a runtime'),
   health: checks.any(),
   latency: checks.any(),
+  idleMs: checks.either(checks.ms(1), checks.oneOf(false as never)),
   onCame: checks.fn(),
   onGone: checks.fn(),
 };
@@ -70,7 +77,7 @@ export class Cluster {
   readonly #nodes: Map<string, Node> = new Map();
   /** Counts them. */
   #snapshot = 0;
-  #watching: Scope | null = null;
+  readonly #watch: IdleWatch;
   #closed = false;
   #state: ClusterState = 'pending';
   #lastUpdateAt: number | null = null;
@@ -82,7 +89,12 @@ export class Cluster {
     // Null rather than undefined, which would count as not given.
     const { service = null, resolver = null, runtime = null } = options as Partial<ClusterOptions>;
     const given = { ...options, service, resolver, runtime } as ClusterOptions;
-    const { onCame, onGone } = resolveOptions('cluster', given, given, clusterChecks);
+    const { onCame, onGone, idleMs } = resolveOptions(
+      'cluster',
+      given,
+      { ...given, idleMs: given.idleMs ?? 600_000 },
+      clusterChecks,
+    );
     const health = resolveOptions('health', options.health, healthDefaults, healthChecks);
     const latency = resolveOptions('latency', options.latency, latencyDefaults, latencyChecks);
     this.service = given.service;
@@ -92,6 +104,12 @@ export class Cluster {
     this.#onGone = onGone;
     const roster = new Roster(health);
     this.roster = roster;
+    this.#watch = new IdleWatch(given.resolver, idleMs === false ? Number.POSITIVE_INFINITY : (idleMs as number), {
+      runtime: given.runtime,
+      usedAt: () => roster.now,
+      tell: (update) => this.#tell(update),
+      lostPatience: () => this.#waiters.wake(),
+    });
     this.#host = {
       service: given.service,
       runtime: given.runtime,
@@ -144,11 +162,19 @@ export class Cluster {
     return this.#lastError;
   }
 
+  /** Whether discovery is looked at: from the first call on, until there was none for a while. */
+  get watching(): boolean {
+    return this.#watch.on;
+  }
+
+  /** Whether what is known is from before an idle time, and discovery is being asked what has changed since. */
+  get waking(): boolean {
+    return this.#watch.waking;
+  }
+
   /** Starts to watch, unless it does already. */
   start(): void {
-    if (this.#watching !== null || this.#closed) return;
-    this.#watching = new Scope(this.#runtime.clock);
-    this.#resolver.watch((update) => this.#tell(update), this.#watching, this.#runtime);
+    if (!this.#watch.on && !this.#closed) this.#watch.begin();
   }
 
   /** Whether {@link close} was called. */
@@ -157,13 +183,13 @@ export class Cluster {
   }
 
   /**
-   * Waits until discovery has answered, one way or the other.
+   * Waits until discovery has answered, one way or the other, or for a second if it has answered before.
    * @throws the reason of `scope` when it is canceled before that; CanceledError if the cluster is closed
    */
   waitReady(scope: Scope): Promise<void> {
     this.start();
     if (this.#closed) return Promise.reject(closedError(this.service));
-    if (this.#state !== 'pending') return Promise.resolve();
+    if (this.#state !== 'pending' && !this.#watch.waking) return Promise.resolve();
     return this.#waiters.wait(scope);
   }
 
@@ -171,7 +197,7 @@ export class Cluster {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#watching?.cancel();
+    this.#watch.end();
     this.#waiters.fail(closedError(this.service));
     this.#apply([]);
     if (this.#state === 'ready') this.#state = 'empty';

@@ -89,6 +89,7 @@ export class Service {
       service: name,
       resolver: resolver(name, settings, schemes),
       runtime,
+      idleMs: settings.discoveryIdleMs,
       // Nobody is ejected where nobody may be.
       health: settings.health === false ? { maxEjectedRatio: 0 } : settings.health,
       onCame: (endpoint) => this.#transport?.warm(endpoint, runtime.clock),

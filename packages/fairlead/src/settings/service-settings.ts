@@ -15,6 +15,8 @@ export interface ServiceSettings {
    * Default null: none.
    */
   readonly discoveryCache: string | null;
+  /** After how long without a call discovery stops until the next one. Default 600 000; false for never. */
+  readonly discoveryIdleMs: number | false;
   /** How long a call may take, with all attempts, waits and the body. Default 30 000; false for no limit. */
   readonly timeoutMs: number | false;
   /**

@@ -48,6 +48,11 @@ export const serviceTable: Table<ServiceSettings> = {
     null,
     'A folder that keeps the last good endpoints for a process that starts while discovery is down.',
   ),
+  discoveryIdleMs: setting(
+    orOff(duration(1), false),
+    600_000,
+    'After how long without a call discovery stops until the next one.',
+  ),
   timeoutMs: setting(
     orOff(duration(1), false),
     deadlineDefaults.ms,
