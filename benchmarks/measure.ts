@@ -90,10 +90,7 @@ export interface Measurement {
   readonly rounds?: number;
   /** Runs of each case in each round. Default 10,000. */
   readonly perRound?: number;
-  /**
-   * Runs before each sample that are not part of it. Default 0. The collection that is forced before a sample leaves a small
-   * young generation and cold caches behind: what comes right after it is dearer than anything a service sees in the long run.
-   */
+  /** Runs before each sample that are not part of it. Default 0. */
   readonly settle?: number;
   /** Name of the case that the others are compared with. Default none. */
   readonly baseline?: string;
@@ -153,7 +150,10 @@ export function save(name: string, rows: readonly Row[]): void {
 
 async function take(each: Case, n: number, settle: number): Promise<Sample> {
   const latencies = new Latencies(n);
-  globalThis.gc?.();
+  // The young generation alone, so that nobody pays for the garbage of the one before. Not all of the heap: what a full
+  // collection throws away (caches, code, the size that the young generation has grown to) makes the next thousands of
+  // requests dearer by half, which no service sees that collects when it has to.
+  globalThis.gc?.({ type: 'minor', execution: 'sync' });
   if (settle > 0) await each.run(settle, new Latencies(settle));
   const profiler = new GCProfiler();
   profiler.start();

@@ -36,8 +36,8 @@ const bars: Readonly<Record<number, readonly Bar[]>> = {
 
 /** One at a time everything takes longer, and what it takes is mostly waiting. */
 function amount(connections: number): { perRound: number; settle: number } {
-  if (connections === 1) return short ? { perRound: 1_000, settle: 200 } : { perRound: 4_000, settle: 1_000 };
-  return short ? { perRound: 8_000, settle: 4_000 } : { perRound: 20_000, settle: 4_000 };
+  if (connections === 1) return short ? { perRound: 1_000, settle: 200 } : { perRound: 4_000, settle: 400 };
+  return short ? { perRound: 8_000, settle: 1_000 } : { perRound: 16_000, settle: 1_000 };
 }
 
 async function measureWith(connections: number): Promise<Row[]> {

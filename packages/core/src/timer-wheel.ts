@@ -22,6 +22,9 @@ const SLOTS = 1024;
 const MASK = SLOTS - 1;
 
 /** Its `due` is not later than that of any timer in it: a slot also holds timers of later turns of the wheel. */
+/** How long the alarm goes on keeping the process alive after the last timer that wanted it was disarmed, in ms. */
+const LINGER_MS = 20;
+
 class ListHead extends Timer {
   constructor() {
     super();
@@ -53,6 +56,15 @@ function unlink(timer: Timer): void {
   timer._list = null;
 }
 
+/** Makes the wheel turn, which is all that is wanted of it. */
+class Nudge extends Timer {
+  constructor() {
+    super();
+    this.background = true;
+  }
+  fire(): void {}
+}
+
 /** Fires a timer never early and less than one slot late, plus what the alarm adds. */
 export class TimerWheel {
   readonly #alarm: Alarm;
@@ -61,6 +73,13 @@ export class TimerWheel {
   readonly #due = new ListHead();
   #size = 0;
   #foreground = 0;
+  /** Whether the alarm was told to keep the process alive. */
+  #keeps = false;
+  /**
+   * Where calls come and go one by one each would begin and end to keep the process alive, and telling the event loop costs
+   * more than the timeout itself. So the end is put off to the next turn, which this one sees to that it is soon.
+   */
+  readonly #nudge: Nudge = new Nudge();
   /** Last tick whose slot was served. */
   #served: number;
   /** The tick that the alarm is set for; `Infinity` if it is not set, `-Infinity` while a turn is on. */
@@ -81,7 +100,7 @@ export class TimerWheel {
     if (slot.empty || at < slot.due) slot.due = at;
     link(slot, timer);
     this.#size++;
-    if (!timer.background && this.#foreground++ === 0) this.#alarm.keepAlive(true);
+    if (!timer.background) this.#keep();
     if (tick < this.#wakeTick) this.#sleepUntil(tick);
   }
 
@@ -89,7 +108,23 @@ export class TimerWheel {
     if (timer._list === null) return;
     unlink(timer);
     this.#size--;
-    if (!timer.background && --this.#foreground === 0) this.#alarm.keepAlive(false);
+    if (timer.background || --this.#foreground > 0) return;
+    // A turn that is on sees to it at its end.
+    if (this.#nudge._list !== null || this.#wakeTick === Number.NEGATIVE_INFINITY) return;
+    this.arm(this.#nudge, this.#alarm.now() + LINGER_MS);
+  }
+
+  #keep(): void {
+    this.#foreground++;
+    if (this.#keeps) return;
+    this.#keeps = true;
+    this.#alarm.keepAlive(true);
+  }
+
+  #letGo(): void {
+    if (!this.#keeps || this.#foreground > 0) return;
+    this.#keeps = false;
+    this.#alarm.keepAlive(false);
   }
 
   /** The alarm rang: fires what is due, and sets it again. */
@@ -110,6 +145,7 @@ export class TimerWheel {
     } finally {
       // Also if one of them threw: its neighbours still have their turn.
       this.#wakeTick = Number.POSITIVE_INFINITY;
+      this.#letGo();
       if (this.#size > 0) this.#sleepUntil(this.#nextUsed());
     }
   }

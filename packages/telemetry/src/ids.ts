@@ -1,6 +1,6 @@
 /**
- * @module Ids of traces and spans. Random bytes are asked for in batches and turned to hex at once; an id is a slice of that
- * text. Asking for each id separately costs twenty times as much.
+ * @module Ids of traces and spans. Random bytes are asked for in batches and turned to hex many ids at a time; an id is a slice of
+ * that text. Asking for each id separately costs twenty times as much.
  */
 import type { Clock } from '@fairlead/core';
 
@@ -9,11 +9,15 @@ const SPAN_HEX = 2 * SPAN_BYTES;
 const TRACE_HEX = 2 * SPAN_HEX;
 /** Large, since asking the system's generator costs the same 30 µs for nearly any number of bytes when it is not in the caches. */
 const BATCH_BYTES = 16_384;
+/** Small, since a long text is memory that nobody has touched yet. A divisor of the other. */
+const TEXT_BYTES = 512;
 
 /** Makes ids out of one clock's random bytes. */
 export class IdSource {
   readonly clock: Clock;
   readonly #bytes: Buffer = Buffer.allocUnsafeSlow(BATCH_BYTES);
+  /** How many of the bytes have been turned to text. */
+  #spelled = BATCH_BYTES;
   #hex = '';
   #used = 0;
 
@@ -23,7 +27,7 @@ export class IdSource {
 
   /** 32 hex digits, random, never all zero. */
   traceId(): string {
-    if (this.#used + TRACE_HEX > this.#hex.length) this.#fill();
+    if (this.#used + TRACE_HEX > this.#hex.length) this.#refill();
     const start = this.#used;
     this.#used = start + TRACE_HEX;
     return this.#hex.slice(start, start + TRACE_HEX);
@@ -31,21 +35,27 @@ export class IdSource {
 
   /** 16 hex digits, random, never all zero. */
   spanId(): string {
-    if (this.#used + SPAN_HEX > this.#hex.length) this.#fill();
+    if (this.#used + SPAN_HEX > this.#hex.length) this.#refill();
     const start = this.#used;
     this.#used = start + SPAN_HEX;
     return this.#hex.slice(start, start + SPAN_HEX);
   }
 
-  #fill(): void {
+  #refill(): void {
+    if (this.#spelled === BATCH_BYTES) this.#draw();
+    this.#hex = this.#bytes.toString('hex', this.#spelled, this.#spelled + TEXT_BYTES);
+    this.#spelled += TEXT_BYTES;
+    this.#used = 0;
+  }
+
+  #draw(): void {
     const bytes = this.#bytes;
     this.clock.randomFill(bytes);
     // An id of zeros is invalid. It is ruled out here, for every place where one can begin, so no id has to be looked at.
     for (let i = 0; i < BATCH_BYTES; i += SPAN_BYTES) {
       if (bytes.readUInt32LE(i) === 0 && bytes.readUInt32LE(i + 4) === 0) bytes[i] = 1;
     }
-    this.#hex = bytes.toString('hex');
-    this.#used = 0;
+    this.#spelled = 0;
   }
 }
 
