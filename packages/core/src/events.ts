@@ -10,6 +10,13 @@ export type FairleadEvent =
   | RetryRefused
   | BreakerChanged
   | FallbackUsed
+  | PolicyShadowed
+  | HedgeSent
+  | HedgeWon
+  | HedgeRefused
+  | PaceChanged
+  | MirrorEnded
+  | FaultInjected
   | LimitRefused
   | EndpointEjected
   | EndpointRestored
@@ -73,6 +80,54 @@ export interface BreakerChanged extends Base<'breaker.opened' | 'breaker.halfOpe
 /** The caller gets a stand-in instead of the answer. */
 export interface FallbackUsed extends Base<'fallback.used'> {
   readonly error: unknown;
+}
+
+/** A policy in shadow mode would have acted. */
+export interface PolicyShadowed extends Base<'policy.shadowed'> {
+  /** Which: `breaker`, `hedge`, … */
+  readonly policy: string;
+  /** What it would have done: `refuse`, `send`, `wait`, `inject`. */
+  readonly would: string;
+}
+
+/** The same request was sent once more, because its answer takes long. */
+export interface HedgeSent extends Base<'hedge.sent'> {
+  /** Number of the new attempt. */
+  readonly attempt: number;
+  /** How long the attempts before it have been out, in ms. */
+  readonly afterMs: number;
+}
+
+/** An attempt that was sent in addition was the first to be answered well. */
+export interface HedgeWon extends Base<'hedge.won'> {
+  readonly attempt: number;
+}
+
+/** The answer takes long, but the request was not sent once more. */
+export interface HedgeRefused extends Base<'hedge.refused'> {
+  /** `ratio`: enough were sent; `budget`: that of retries is used up; `losing`: they have not been of use lately. */
+  readonly reason: 'ratio' | 'budget' | 'losing';
+}
+
+/** The pace of calls to a service was changed by what it answered. */
+export interface PaceChanged extends Base<'pace.changed'> {
+  readonly perSecond: number;
+  /** No call is let go for so long, in ms. */
+  readonly holdMs: number;
+}
+
+/** A copy of a call was answered, or failed; nobody has waited for it. */
+export interface MirrorEnded extends Base<'mirror.ended'> {
+  /** Where the copy went. */
+  readonly to: string;
+  readonly status: number | null;
+  readonly error: unknown;
+  readonly ms: number;
+}
+
+/** A fault was put in the way of a call on purpose. */
+export interface FaultInjected extends Base<'fault.injected'> {
+  readonly fault: 'latency' | 'abort' | 'reset' | 'slowBody';
 }
 
 /** A limit refused a call. */

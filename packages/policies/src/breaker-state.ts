@@ -14,7 +14,6 @@ import {
 import type { Breaker, BreakerOptions, BreakerSnapshot, BreakerState } from './breaker-options.js';
 import { type BreakerEngine, BreakerWindow } from './breaker-window.js';
 import { OpossumEngine } from './opossum-engine.js';
-import { tell } from './policy-events.js';
 
 /** A call that was let in to see. */
 interface Probe {
@@ -107,7 +106,7 @@ export class ServiceBreaker implements Breaker {
       return this.#probe(now);
     }
     if (this.#options.mode === 'shadow') {
-      tell(call.runtime, { type: 'policy.shadowed', service: call.service, policy: 'breaker', would: 'refuse' });
+      call.runtime.on?.({ type: 'policy.shadowed', service: call.service, policy: 'breaker', would: 'refuse' });
       return nothingToReport;
     }
     return this.#refusal(call.service, now);

@@ -12,7 +12,6 @@ import {
   Timer,
 } from '@fairlead/core';
 import type { HedgeRules } from './hedge-rules.js';
-import { tell } from './policy-events.js';
 
 /**
  * Set on the attributes of every attempt that was sent in addition to another, so that the layers below can tell. A
@@ -81,7 +80,7 @@ export class HedgeRace extends Timer {
     if (call.scope.expired(now)) return;
     const { options, delayMs } = this.#rules;
     if (options.mode === 'shadow') {
-      tell(call.runtime, { type: 'policy.shadowed', service: call.service, policy: 'hedge', would: 'send' });
+      call.runtime.on?.({ type: 'policy.shadowed', service: call.service, policy: 'hedge', would: 'send' });
       return;
     }
     if (!this.#rules.admits(call, now)) return;
@@ -89,7 +88,7 @@ export class HedgeRace extends Timer {
     this.#attempt = Math.max(this.#attempt, call.tried.sends) + 1;
     if (on !== undefined) {
       const { service } = call;
-      tell(call.runtime, { type: 'hedge.sent', service, attempt: this.#attempt, afterMs: now - call.at });
+      call.runtime.on?.({ type: 'hedge.sent', service, attempt: this.#attempt, afterMs: now - call.at });
     }
     const extra: Extra = { scope: call.scope.child(), attempt: this.#attempt, failed: false };
     (this.#extras ??= []).push(extra);
@@ -186,7 +185,7 @@ export class HedgeRace extends Timer {
     if (this.#extras !== null) this.#dismiss(this.#extras, extra);
     reply.onEnd(extra === null ? this.#first : extra.scope);
     if (extra === null) return reply;
-    tell(call.runtime, { type: 'hedge.won', service: call.service, attempt: extra.attempt });
+    call.runtime.on?.({ type: 'hedge.won', service: call.service, attempt: extra.attempt });
     if (this.#waiting === null) this.#first.cancel(superseded());
     else this.#waiting.resolve(reply);
     return reply;

@@ -2,7 +2,6 @@
 import type { Call } from '@fairlead/core';
 import { HedgeCredit } from './hedge-credit.js';
 import { LatencyQuantile } from './hedge-quantile.js';
-import { tell } from './policy-events.js';
 import type { PolicyMode } from './policy-mode.js';
 import { type RetryBudget, retryBudget } from './retry-budget.js';
 
@@ -82,7 +81,7 @@ export class HedgeRules {
   }
 
   #refuse(call: Call, reason: 'losing' | 'ratio' | 'budget'): false {
-    tell(call.runtime, { type: 'hedge.refused', service: call.service, reason });
+    call.runtime.on?.({ type: 'hedge.refused', service: call.service, reason });
     return false;
   }
 }

@@ -15,7 +15,6 @@ import {
   TransportError,
 } from '@fairlead/core';
 import { SlowBody, withBody } from './inject-fault-body.js';
-import { tell } from './policy-events.js';
 import { isMode, type PolicyMode } from './policy-mode.js';
 
 /** Options of {@link injectFault}. */
@@ -88,7 +87,7 @@ export function injectFault(options?: Partial<InjectFaultOptions>): Middleware {
       call.runtime.clock.random() < ratio;
     if (!meant) return next(call);
     if (mode === 'on') return inject(given, call, next);
-    tell(call.runtime, { type: 'policy.shadowed', service: call.service, policy: 'injectFault', would: 'inject' });
+    call.runtime.on?.({ type: 'policy.shadowed', service: call.service, policy: 'injectFault', would: 'inject' });
     return next(call);
   });
 }
@@ -97,21 +96,21 @@ async function inject(options: Readonly<InjectFaultOptions>, call: Call, next: H
   const { service, runtime, scope } = call;
   const { latencyMs, abortStatus, reset, slowBodyMs } = options;
   if (latencyMs > 0) {
-    tell(runtime, { type: 'fault.injected', service, fault: 'latency' });
+    runtime.on?.({ type: 'fault.injected', service, fault: 'latency' });
     await sleep(runtime.clock, latencyMs, scope);
   }
   if (abortStatus !== null) {
-    tell(runtime, { type: 'fault.injected', service, fault: 'abort' });
+    runtime.on?.({ type: 'fault.injected', service, fault: 'abort' });
     return createReply({ status: abortStatus, at: runtime.clock.now() });
   }
   if (reset) {
-    tell(runtime, { type: 'fault.injected', service, fault: 'reset' });
+    runtime.on?.({ type: 'fault.injected', service, fault: 'reset' });
     const cause = Object.assign(new Error('injected'), { code: 'ECONNRESET' });
     throw new TransportError({ phase: 'wait', sent: 'maybe', service, endpoint: call.endpoint?.id ?? null, cause });
   }
   const reply = await next(call);
   if (slowBodyMs === 0) return reply;
-  tell(runtime, { type: 'fault.injected', service, fault: 'slowBody' });
+  runtime.on?.({ type: 'fault.injected', service, fault: 'slowBody' });
   return withBody(reply, new SlowBody(reply.body, runtime.clock, slowBodyMs));
 }
 

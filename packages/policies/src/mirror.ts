@@ -14,7 +14,6 @@ import {
   Tried,
   withHeader,
 } from '@fairlead/core';
-import { tell } from './policy-events.js';
 import { isMode, type PolicyMode } from './policy-mode.js';
 
 /** Options of {@link mirror}. */
@@ -80,7 +79,7 @@ export function mirror(options: Partial<MirrorOptions> & Pick<MirrorOptions, 'to
     if (!unsafe && !call.idempotent) return next(call);
     if (isOnce(call.body) || call.runtime.clock.random() >= ratio || inFlight >= maxInFlight) return next(call);
     if (mode === 'shadow') {
-      tell(call.runtime, { type: 'policy.shadowed', service: call.service, policy: 'mirror', would: 'send' });
+      call.runtime.on?.({ type: 'policy.shadowed', service: call.service, policy: 'mirror', would: 'send' });
     } else {
       inFlight++;
       // After the original has gone out: the copy must not delay it.
@@ -112,5 +111,5 @@ async function copy({ to, service, timeoutMs }: Readonly<MirrorOptions>, call: C
     scope.close();
   }
   const event = { service: call.service, to: service, status, error, ms: clock.now() - at };
-  tell(call.runtime, { type: 'mirror.ended', ...event });
+  call.runtime.on?.({ type: 'mirror.ended', ...event });
 }

@@ -16,7 +16,6 @@ import { Gcra } from './gcra.js';
 import { PaceQueue, PRIORITIES } from './pace-queue.js';
 import { PaceRate } from './pace-rate.js';
 import { type PaceLimiter, PaceTickets } from './pace-tickets.js';
-import { tell } from './policy-events.js';
 import { isMode, type PolicyMode } from './policy-mode.js';
 
 export type { PaceLimiter } from './pace-tickets.js';
@@ -123,7 +122,7 @@ class Pacer extends Timer {
     if (!rate.observe(reply, now, clock.wall())) return;
     this.#tickets.setRate(rate.perSecond);
     const holdMs = Math.max(0, rate.holdUntil - now);
-    tell(call.runtime, { type: 'pace.changed', service: call.service, perSecond: rate.perSecond, holdMs });
+    call.runtime.on?.({ type: 'pace.changed', service: call.service, perSecond: rate.perSecond, holdMs });
     if (this.armed) clock.arm(this, rate.holdUntil);
   }
 
@@ -168,7 +167,7 @@ function shadow({ perSecond, maxQueue }: Readonly<PaceOptions>): Middleware {
     const after = gcra.spend(fullAt, call.at, 1);
     const waitMs = gcra.waitMs(after, call.at);
     if (waitMs > 0) {
-      tell(call.runtime, { type: 'policy.shadowed', service: call.service, policy: 'pace', would: 'wait' });
+      call.runtime.on?.({ type: 'policy.shadowed', service: call.service, policy: 'pace', would: 'wait' });
     }
     // The queue would be full: such a call would not have gone.
     if (waitMs <= maxQueue * gcra.stepMs) fullAt = after;

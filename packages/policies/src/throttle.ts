@@ -14,7 +14,6 @@ import {
   resolveOptions,
   type Verdict,
 } from '@fairlead/core';
-import { tell } from './policy-events.js';
 import { isMode, type PolicyMode } from './policy-mode.js';
 
 /** Options of {@link throttle}. */
@@ -92,7 +91,7 @@ class AdaptiveThrottle implements Throttle {
     this.#allRequests++;
     if (share === 0 || runtime.clock.random() >= share) return this.#leave;
     if (this.#options.mode === 'shadow') {
-      tell(runtime, { type: 'policy.shadowed', service, policy: 'throttle', would: 'refuse' });
+      runtime.on?.({ type: 'policy.shadowed', service, policy: 'throttle', would: 'refuse' });
       return this.#leave;
     }
     runtime.on?.({ type: 'limit.refused', service, by: 'throttle', key: null, retryAfterMs: null });
