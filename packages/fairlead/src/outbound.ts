@@ -4,7 +4,18 @@
  */
 import { balance, type Cluster, p2c, roundRobin } from '@fairlead/balance';
 import { gate, type Middleware } from '@fairlead/core';
-import { attemptTimeout, breaker, deadline, fallback, race, retry, retryBudget, tokenBucket } from '@fairlead/policies';
+import {
+  attemptTimeout,
+  breaker,
+  deadline,
+  fallback,
+  hedge,
+  race,
+  retry,
+  retryBudget,
+  throttle,
+  tokenBucket,
+} from '@fairlead/policies';
 import { propagate, trace } from '@fairlead/telemetry';
 import { observe, observeAttempt } from './observe.js';
 import type { ClientSettings, ServiceSettings } from './settings/index.js';
@@ -18,6 +29,8 @@ export function outboundLayers(
   const { tracing, newTraces, urlQuery } = client;
   const heard = client.on !== null;
   const { deadlineHeaders, attemptCount, attempts } = service;
+  // One purse for everything that sends a request more than once.
+  const budget = service.budget === false ? null : retryBudget(service.budget);
   const layers: (Middleware | false)[] = [
     // The span of the call: above everything, so that it lasts as long as the caller waits.
     tracing !== 'off' && trace({ tracing, newTraces }),
@@ -34,9 +47,12 @@ export function outboundLayers(
     service.limit !== false && gate(tokenBucket(service.limit)),
     // Above the retries: it judges what they could not save, and an open breaker costs none.
     service.breaker !== false && gate(breaker(service.breaker)),
-    // Everything from here on happens once per attempt. Also without retries, since it is what ends an attempt's share.
-    attempts > 1 &&
-      retry({ ...service.retry, attempts, budget: service.budget === false ? null : retryBudget(service.budget) }),
+    // Beside it: what the service would refuse anyway is not sent.
+    service.throttle && gate(throttle()),
+    // Everything from here on happens once per attempt. For hedges also without retries: calls are paid into the budget here.
+    (attempts > 1 || service.hedge !== false) && retry({ ...service.retry, attempts, budget }),
+    // Below the retries, so that each of their attempts is hedged by itself.
+    service.hedge !== false && hedge({ ...service.hedge, budget }),
     // The time of one attempt, up to the head of its reply.
     service.attemptTimeoutMs !== false && attemptTimeout({ ms: service.attemptTimeoutMs }),
     // Picks an endpoint that this call was not sent to yet; asks and tells its health.

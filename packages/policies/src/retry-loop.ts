@@ -87,7 +87,9 @@ export class RetryLoop {
   async #attempt(n: number): Promise<void> {
     if (n > 1) {
       const last = this.#call;
-      this.#call = last.with({ attempt: last.attempt + 1, at: last.runtime.clock.now() });
+      // Hedges have numbers of their own.
+      const attempt = Math.max(last.attempt, last.tried.sends) + 1;
+      this.#call = last.with({ attempt, at: last.runtime.clock.now() });
       this.#n++;
       let reply: Reply | null = null;
       let error: unknown = null;

@@ -29,8 +29,12 @@ export interface ServiceSettings {
   readonly retry: RetrySettings;
   /** What retries are paid from, shared by all calls to the service; false for no limit. */
   readonly budget: false | BudgetSettings;
+  /** Sends idempotent requests once more, elsewhere, that take longer than nearly all do; false, the default, for never. */
+  readonly hedge: false | HedgeSettings;
   /** Stops calling the service while it fails; false for none. */
   readonly breaker: false | BreakerSettings;
+  /** Sends a service that refuses no more than it takes, as its answers show. Default false. */
+  readonly throttle: boolean;
   /** Most calls per second that this process makes. Default false: as many as it likes. */
   readonly limit: Rate | false;
   readonly fallback: FallbackSettings;
@@ -70,6 +74,16 @@ export interface BudgetSettings {
   readonly ttlMs: number;
 }
 
+/** When to ask somebody else, too. */
+export interface HedgeSettings {
+  /** All attempts that may be out at the same time, with the first, from 2 to 5. Default 3. */
+  readonly attempts: number;
+  /** How long to wait before each further attempt. Default null: as long as 95 % of answers take. */
+  readonly delayMs: number | null;
+  /** Further attempts per call at most. Default 0.1. */
+  readonly ratio: number;
+}
+
 /** When to stop calling a service. */
 export interface BreakerSettings {
   /** Share of failures at which it opens. Default 0.5. */
@@ -84,6 +98,10 @@ export interface BreakerSettings {
   readonly maxOpenMs: number;
   /** When a probe that has not ended counts as failed. Default 10 000. */
   readonly probeTimeoutMs: number;
+  /** A call that took longer is a slow one. Default null: none is. */
+  readonly slowMs: number | null;
+  /** Share of slow calls at which it opens. Default 0.9. */
+  readonly slowRatio: number;
   /** What an outcome says of the service. Default: core's `judge`. */
   readonly judge: (outcome: Outcome) => Verdict;
 }

@@ -8,6 +8,7 @@ import {
   deadlineDefaults,
   type FallbackFunction,
   fallbackDefaults,
+  hedgeDefaults,
   retryBudgetDefaults,
   retryDefaults,
 } from '@fairlead/policies';
@@ -84,6 +85,27 @@ export const serviceTable: Table<ServiceSettings> = {
     'Retries per second that are allowed whatever the traffic.',
   ),
   'budget.ttlMs': setting(duration(1_000, 60_000), budget.ttlMs, 'How long a request counts.'),
+  hedge: setting(
+    boolean(),
+    false,
+    'Whether to send idempotent requests once more that take longer than nearly all do.',
+  ),
+  'hedge.attempts': setting(
+    integer(2, 5),
+    hedgeDefaults.attempts,
+    'All attempts that may be out at the same time, with the first.',
+  ),
+  'hedge.delayMs': setting(
+    orOff(duration(1), null, 'auto'),
+    null,
+    'How long to wait before each further attempt; `auto` is as long as 95 % of answers take.',
+  ),
+  'hedge.ratio': setting(ratio(), hedgeDefaults.ratio, 'Further attempts per call at most.'),
+  throttle: setting(
+    boolean(),
+    false,
+    'Whether to send a service that refuses no more than it takes, as its answers show.',
+  ),
   breaker: setting(boolean(), true, 'Whether to stop calling the service while it fails.'),
   'breaker.errorRatio': setting(ratio(), breakerDefaults.errorRatio, 'Share of failures at which the breaker opens.'),
   'breaker.minCalls': setting(
@@ -103,6 +125,8 @@ export const serviceTable: Table<ServiceSettings> = {
     breakerDefaults.probeTimeoutMs,
     'When a probe that has not ended counts as failed.',
   ),
+  'breaker.slowMs': setting(orOff(duration(1), null), null, 'A call that took longer is a slow one.'),
+  'breaker.slowRatio': setting(ratio(), breakerDefaults.slowRatio, 'Share of slow calls at which the breaker opens.'),
   'breaker.judge': setting(
     codeOnly('function', checks.fn('a function of the outcome')),
     breakerDefaults.judge,
