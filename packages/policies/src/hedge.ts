@@ -14,7 +14,7 @@ import {
 import { HedgeRace } from './hedge-race.js';
 import { type HedgeOptions, HedgeRules } from './hedge-rules.js';
 import { isMode } from './policy-mode.js';
-import type { RetryBudget } from './retry-budget.js';
+import { isRetryBudget } from './retry-budget.js';
 
 export { hedged } from './hedge-race.js';
 export type { HedgeOptions } from './hedge-rules.js';
@@ -33,11 +33,7 @@ export const hedgeDefaults: Readonly<HedgeOptions> = Object.freeze({
   budget: null,
 });
 
-const isBudget: Check = check('a retryBudget(), or null', (value) => {
-  if (value === null) return true;
-  const { deposit, tryWithdraw } = Object(value) as Partial<RetryBudget>;
-  return typeof deposit === 'function' && typeof tryWithdraw === 'function';
-});
+const isBudget: Check = check('a retryBudget(), or null', (value) => value === null || isRetryBudget(value));
 
 /**
  * Makes a layer that sends a request once more, elsewhere, if it has not been answered within the time that nearly all

@@ -1,6 +1,6 @@
 /** @module Tries again what failed, where that is safe, of use, and within the budget. */
 import { check, checks, type Middleware, named, type Reply, resolveOptions } from '@fairlead/core';
-import { type RetryBudget, retryBudget } from './retry-budget.js';
+import { isRetryBudget, type RetryBudget, retryBudget } from './retry-budget.js';
 import { RetryLoop, type RetrySettings } from './retry-loop.js';
 import { repeatableError, repeatableReply } from './retry-reason.js';
 
@@ -33,11 +33,10 @@ export const retryDefaults: Readonly<RetryOptions> = Object.freeze({
   budget: 'own',
 });
 
-const isBudget = check('a retryBudget(), the word own, or null', (value) => {
-  if (value === null || value === 'own') return true;
-  const { deposit, tryWithdraw } = Object(value) as Partial<RetryBudget>;
-  return typeof deposit === 'function' && typeof tryWithdraw === 'function';
-});
+const isBudget = check(
+  'a retryBudget(), the word own, or null',
+  (value) => value === null || value === 'own' || isRetryBudget(value),
+);
 
 /**
  * Makes a layer that repeats failed attempts.
