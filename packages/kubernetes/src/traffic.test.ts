@@ -1,27 +1,15 @@
 /**
  * Would catch: anything in which a real API server differs from what its documentation lets one expect. The files in
  * `traffic/` were recorded from a Kubernetes API server (v1.36, real controllers and RBAC); here each exchange is played
- * byte for byte, in the reads in which it came, with the end that it had. Over 300 lines, because the server that plays and
- * the client that listens stand here too: a file of helpers in src would be published.
+ * byte for byte, in the reads in which it came, with the end that it had.
  */
 import { readFileSync } from 'node:fs';
-import { createServer, request, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import {
-  type Call,
-  createEndpoint,
-  type EndListener,
-  type Reply,
-  type ReplyBody,
-  type ReplyHeaders,
-  type ResolverUpdate,
-  Scope,
-  systemClock,
-  TransportError,
-  tellEnd,
-} from '@fairlead/core';
+import { createEndpoint, type ReplyHeaders, type ResolverUpdate, Scope, systemClock } from '@fairlead/core';
 import { countResources } from '@fairlead/testing';
 import { afterEach, describe, expect, it } from 'vitest';
+import { httpHandler } from '../test/http-handler.js';
 import { type KubernetesOptions, kubernetes } from './index.js';
 
 interface Exchange {
@@ -63,44 +51,6 @@ function play({ response, end }: Exchange, to: ServerResponse): void {
   else to.end();
 }
 
-/** The least of a transport: its requests end with the scope, and its replies tell when they are over. */
-function send(call: Call): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    const headers: Record<string, string> = {};
-    for (let i = 0; i < call.headers.length; i += 2) headers[call.headers[i] as string] = call.headers[i + 1] as string;
-    const failed = (cause: unknown): void => reject(new TransportError({ phase: 'wait', sent: 'maybe', cause }));
-    const outgoing = request(`${call.endpoint?.origin}${call.path}`, { headers, agent: false }, (incoming) => {
-      const listeners: EndListener[] = [];
-      const over = (error: unknown): void => {
-        call.scope.unwatch(watcher);
-        for (const listener of listeners.splice(0)) tellEnd(listener, error);
-      };
-      const body: ReplyBody = {
-        attach(sink) {
-          incoming.on('data', (chunk: Buffer) => sink.onData(chunk));
-          incoming.on('end', () => {
-            over(null);
-            sink.onEnd({});
-          });
-          incoming.on('error', (error) => {
-            over(error);
-            sink.onError(error);
-          });
-        },
-        pause: () => incoming.pause(),
-        resume: () => incoming.resume(),
-        cancel: (reason) => incoming.destroy(reason as Error),
-      };
-      const onEnd = (listener: EndListener): void => void listeners.push(listener);
-      const { statusCode: status = 0, headers } = incoming;
-      resolve({ status, headers, body, endpoint: call.endpoint, at: systemClock.now(), onEnd });
-    });
-    const watcher = { onCancel: (reason: unknown) => void outgoing.destroy(reason as Error) };
-    call.scope.watch(watcher);
-    outgoing.on('error', failed).end();
-  });
-}
-
 /** A Service as the resolver tells it, against a server that plays `exchanges`, one for each request, then falls silent. */
 class Session {
   readonly paths: URL[] = [];
@@ -129,7 +79,14 @@ class Session {
     const server = createEndpoint(`http://127.0.0.1:${port}`);
     const access = { server, ca: null, namespace: 'prod', token: () => `token-${++asked}` };
     const short = { minBackoffMs: 1, maxBackoffMs: 5, spreadMs: 5 };
-    const resolver = kubernetes({ service: 'ledger', port: 'http', access, handler: send, ...short, ...options });
+    const resolver = kubernetes({
+      service: 'ledger',
+      port: 'http',
+      access,
+      handler: httpHandler,
+      ...short,
+      ...options,
+    });
     resolver.watch((update) => void this.updates.push(update), this.scope, { clock: systemClock });
     return this;
   }
