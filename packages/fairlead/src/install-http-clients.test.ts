@@ -8,23 +8,12 @@ import { buffer, text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import axios from 'axios';
 import got from 'got';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { bridged } from '../test/bridged.js';
 import { loads, type Site, type Told, until, worlds } from '../test/world.js';
 
 const world = worlds();
-let restore: (() => void)[] = [];
-beforeEach(() => {
-  restore = [];
-});
-// Before the world looks what is left.
-afterEach(() => {
-  for (const each of restore) each();
-});
-
-function install(client: Told): Told {
-  restore.push(client.installHttp());
-  return client;
-}
+const install = bridged();
 
 /** Brings a service onto the bridge that answers with method, path and body; `/big` with a megabyte, `/to/x` by a redirect. */
 async function service(): Promise<[Told, Site]> {

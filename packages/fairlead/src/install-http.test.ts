@@ -9,24 +9,13 @@ import { type Resolver, sleep, systemClock } from '@fairlead/core';
 import { explanationOf } from '@fairlead/transport';
 import axios from 'axios';
 import got from 'got';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loads, type Told, until, worlds } from '../test/world.js';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { bridged } from '../test/bridged.js';
+import { loads, until, worlds } from '../test/world.js';
 
 const original = http.Agent.prototype.createConnection;
 const world = worlds();
-let restore: (() => void)[] = [];
-beforeEach(() => {
-  restore = [];
-});
-// Before the world looks what is left.
-afterEach(() => {
-  for (const each of restore) each();
-});
-
-function install(client: Told): Told {
-  restore.push(client.installHttp());
-  return client;
-}
+const install = bridged();
 
 interface Answer {
   readonly status: number;
@@ -502,7 +491,7 @@ describe('installHttp', () => {
     ).toEqual(before);
     expect(kept?.destroyed).toBe(true);
     expect(await failure(send('http://svc/', { agent }))).toMatchObject({ syscall: 'getaddrinfo' });
-    restore.push(client.installHttp());
+    install(client);
     expect((await send('http://svc/', { agent })).status).toBe(200);
     agent.destroy();
   });
@@ -515,7 +504,7 @@ describe('installHttp', () => {
       return ours.apply(this, args);
     };
     http.Agent.prototype.createConnection = theirs;
-    restore.push(() => {
+    onTestFinished(() => {
       http.Agent.prototype.createConnection = original;
     });
     undo();
