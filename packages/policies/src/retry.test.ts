@@ -51,6 +51,21 @@ describe('retry', () => {
     checkLeaks({ clock, backend, scopes: [call.scope] });
   });
 
+  it('numbers its attempts after those that a layer below has sent in addition', async () => {
+    const endpoint = createEndpoint('http://a:1');
+    const numbers: number[] = [];
+    const twice: Middleware = (call, next) => {
+      call.tried.add(endpoint);
+      call.tried.add(endpoint);
+      numbers.push(call.attempt);
+      return next(call);
+    };
+    const { clock, call } = rig(reply(200));
+    const handler = compose([retry(), twice], scripted([refuse(), reply(200)]));
+    expect((await clock.run(handler(call))).status).toBe(200);
+    expect(numbers).toEqual([1, 3]);
+  });
+
   it('tries again with a new attempt of the same call, after full jitter on the clock of the call', async () => {
     const { go, backend, clock, call, events } = rig([refuse(), reply(503), reply(200)]);
     expect((await go()).status).toBe(200);
