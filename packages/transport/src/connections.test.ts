@@ -9,8 +9,9 @@ import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createEndpoint, type Runtime, readText, systemClock } from '@fairlead/core';
-import { checkLeaks, countResources, VirtualClock } from '@fairlead/testing';
+import { checkLeaks, VirtualClock } from '@fairlead/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { opened } from '../test/opened.js';
 import {
   call,
   closedPort,
@@ -22,30 +23,10 @@ import {
   type TestServer,
   until,
 } from '../test/servers.js';
-import { createTransport, type Transport, type TransportOptions } from './transport.js';
+import { createTransport, type Transport } from './transport.js';
 
-const servers: TestServer[] = [];
-const transports: Transport[] = [];
-let resources = countResources();
+const { servers, make } = opened();
 
-beforeEach(() => {
-  resources = countResources();
-});
-
-afterEach(async () => {
-  for (const transport of transports.splice(0)) await transport.close(0);
-  for (const server of servers.splice(0)) {
-    await server.quiet();
-    await server.close();
-  }
-  await resources.check();
-});
-
-function make(options?: Partial<TransportOptions>): Transport {
-  const transport = createTransport(options);
-  transports.push(transport);
-  return transport;
-}
 async function keep(server: Promise<TestServer>): Promise<TestServer> {
   servers.push(await server);
   return server;

@@ -9,38 +9,19 @@ import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { createEndpoint, readText, systemClock } from '@fairlead/core';
-import { countResources } from '@fairlead/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { authority, client, server as identity } from '../test/certificates.js';
+import { opened } from '../test/opened.js';
 import { call, nextTurn, rejection, serve, type TestServer } from '../test/servers.js';
-import { createTransport, type Transport, type TransportOptions } from './transport.js';
+import type { Transport, TransportOptions } from './transport.js';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-const servers: TestServer[] = [];
-const transports: Transport[] = [];
-let resources = countResources();
-
-beforeEach(() => {
-  resources = countResources();
-});
-
-afterEach(async () => {
-  for (const transport of transports.splice(0)) await transport.close(0);
-  for (const server of servers.splice(0)) {
-    await server.quiet();
-    await server.close();
-  }
-  await resources.check();
-});
+const { servers, make: open } = opened();
 
 const tls = { ca: authority };
-function make(options: Partial<TransportOptions> = { tls }): Transport {
-  const transport = createTransport(options);
-  transports.push(transport);
-  return transport;
-}
+const make = (options: Partial<TransportOptions> = { tls }): Transport => open(options);
 
 /** Answers with what it saw of the handshake. */
 async function https(options: object = {}): Promise<TestServer> {

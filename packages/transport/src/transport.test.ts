@@ -16,8 +16,9 @@ import {
   TimeoutError,
   TransportError,
 } from '@fairlead/core';
-import { checkLeaks, countResources, VirtualClock } from '@fairlead/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { checkLeaks, VirtualClock } from '@fairlead/testing';
+import { describe, expect, it } from 'vitest';
+import { opened } from '../test/opened.js';
 import {
   bodyOf,
   call,
@@ -31,27 +32,9 @@ import {
   type TestServer,
   until,
 } from '../test/servers.js';
-import { createTransport, type Transport, type TransportOptions, transportDefaults } from './transport.js';
+import { createTransport, type Transport, transportDefaults } from './transport.js';
 
-const servers: TestServer[] = [];
-const transports: Transport[] = [];
-let resources = countResources();
-
-beforeEach(() => {
-  resources = countResources();
-});
-
-afterEach(async () => {
-  for (const transport of transports.splice(0)) {
-    await transport.close(0);
-    expect(transport.stats().origins).toEqual([]);
-  }
-  for (const server of servers.splice(0)) {
-    await server.quiet();
-    await server.close();
-  }
-  await resources.check();
-});
+const { servers, make } = opened();
 
 async function http(...args: Parameters<typeof httpServer>): Promise<TestServer> {
   const server = await httpServer(...args);
@@ -62,11 +45,6 @@ async function raw(...args: Parameters<typeof rawServer>): Promise<TestServer> {
   const server = await rawServer(...args);
   servers.push(server);
   return server;
-}
-function make(options?: Partial<TransportOptions>): Transport {
-  const transport = createTransport(options);
-  transports.push(transport);
-  return transport;
 }
 const inFlight = (transport: Transport): number => transport.stats().origins.reduce((sum, o) => sum + o.inFlight, 0);
 
