@@ -11,7 +11,7 @@ export * from './pace.js';
 export * from './policy-mode.js';
 export * from './race.js';
 export * from './retry.js';
-export * from './retry-budget.js';
+export { type RetryBudget, type RetryBudgetOptions, retryBudget, retryBudgetDefaults } from './retry-budget.js';
 export * from './throttle.js';
 export * from './timeout.js';
 export * from './token-bucket.js';

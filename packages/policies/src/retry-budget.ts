@@ -106,7 +106,7 @@ export function retryBudget(options?: Partial<RetryBudgetOptions>): RetryBudget 
   );
 }
 
-/** @internal Whether `value` can be paid into and from, whoever made it. */
+/** Whether `value` can be paid into and from, whoever made it. */
 export function isRetryBudget(value: unknown): value is RetryBudget {
   const { deposit, tryWithdraw } = Object(value) as Partial<RetryBudget>;
   return typeof deposit === 'function' && typeof tryWithdraw === 'function';
