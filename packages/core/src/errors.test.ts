@@ -9,6 +9,7 @@ import {
   errorCode,
   FairleadError,
   NoEndpointError,
+  noEndpoint,
   RejectedError,
   rejected,
   TimeoutError,
@@ -102,6 +103,17 @@ describe('each error', () => {
     expect(Error.stackTraceLimit).toBe(limit);
     expect(rejected('drain', null, 'm').retryAfterMs).toBeNull();
     expect(new RejectedError({ by: 'drain' }).message).toBe('call: refused by drain');
+  });
+
+  it('a lack of endpoints is made without a stack by noEndpoint()', () => {
+    const limit = Error.stackTraceLimit;
+    const cause = new Error('dns is down');
+    const error = noEndpoint({ service: 's', state: 'failed', detail: 'a detail', cause });
+    expect(error).toBeInstanceOf(NoEndpointError);
+    expect(error).toMatchObject({ state: 'failed', service: 's', sent: 'no', cause });
+    expect(error.message).toBe('s: no endpoint, discovery failed and has never answered (a detail)');
+    expect(error.stack).toBe(`NoEndpointError: ${error.message}`);
+    expect(Error.stackTraceLimit).toBe(limit);
   });
 
   it('a lack of endpoints says why', () => {

@@ -88,21 +88,43 @@ export function rejected(
   return error;
 }
 
+/** What a {@link NoEndpointError} is made of. */
+export interface NoEndpointInit {
+  readonly service: string;
+  readonly state: 'pending' | 'empty' | 'failed';
+  /** What else is to be said, for the message. */
+  readonly detail?: string;
+  readonly cause?: unknown;
+}
+
 /** Nobody to send to: discovery has not answered yet, knows of nobody, or failed before it ever answered. */
 export class NoEndpointError extends FairleadError {
   readonly state: 'pending' | 'empty' | 'failed';
 
-  constructor(options: { service: string; state: 'pending' | 'empty' | 'failed'; cause?: unknown }) {
+  constructor(options: NoEndpointInit) {
     const why =
       options.state === 'pending'
         ? 'discovery has not answered yet'
         : options.state === 'empty'
           ? 'the service has no endpoints'
           : 'discovery failed and has never answered';
-    super('ERR_NO_ENDPOINT', `${options.service}: no endpoint, ${why}`, 'no', causeOf(options.cause));
+    const detail = options.detail === undefined ? '' : ` (${options.detail})`;
+    super('ERR_NO_ENDPOINT', `${options.service}: no endpoint, ${why}${detail}`, 'no', causeOf(options.cause));
     this.state = options.state;
     this.service = options.service;
   }
+}
+
+/**
+ * A {@link NoEndpointError} without a stack trace, for the same reason as that of {@link rejected}: a process whose
+ * endpoints are all gone refuses every call.
+ */
+export function noEndpoint(init: NoEndpointInit): NoEndpointError {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  const error = new NoEndpointError(init);
+  Error.stackTraceLimit = limit;
+  return error;
 }
 
 /** Where in the exchange the transport failed. */

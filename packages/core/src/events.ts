@@ -22,6 +22,9 @@ export type FairleadEvent =
   | EndpointRestored
   | EndpointsChanged
   | ResolverFailed
+  | ResolverRecovered
+  | MemoryRecalled
+  | MemoryFailed
   | SocketReplayed
   | RequestRefused
   | DrainStarted
@@ -69,7 +72,19 @@ export interface RetryScheduled extends Base<'retry.scheduled'> {
 /** Another attempt would have followed, but was not allowed. */
 export interface RetryRefused extends Base<'retry.refused'> {
   readonly attempt: number;
-  readonly reason: 'budget' | 'not-idempotent' | 'body' | 'deadline' | 'retry-after' | 'attempts';
+  /**
+   * `forbidden`: the reply said so, since everything has been tried behind it; `inherited`: the call is made for a request
+   * that is a repetition itself.
+   */
+  readonly reason:
+    | 'budget'
+    | 'not-idempotent'
+    | 'body'
+    | 'deadline'
+    | 'retry-after'
+    | 'attempts'
+    | 'forbidden'
+    | 'inherited';
 }
 
 /** The breaker of a service changed its state. */
@@ -86,7 +101,7 @@ export interface FallbackUsed extends Base<'fallback.used'> {
 export interface PolicyShadowed extends Base<'policy.shadowed'> {
   /** Which: `breaker`, `hedge`, … */
   readonly policy: string;
-  /** What it would have done: `refuse`, `send`, `wait`, `inject`. */
+  /** What it would have done: `refuse`, `send`, `wait`, `cancel`, `inject`. */
   readonly would: string;
 }
 
@@ -159,6 +174,29 @@ export interface EndpointsChanged extends Base<'endpoints.changed'> {
 /** Discovery could not find out who is there; what was known before stays in force. */
 export interface ResolverFailed extends Base<'resolver.failed'> {
   readonly resolver: string;
+  readonly error: Error;
+}
+
+/** Discovery answers again after it had failed, or had been silent while what was remembered had to do. */
+export interface ResolverRecovered extends Base<'resolver.recovered'> {
+  readonly resolver: string;
+  /** How long it did not, in ms. */
+  readonly afterMs: number;
+}
+
+/** Discovery did not answer at the start, and what was remembered of an earlier process serves until it does. */
+export interface MemoryRecalled extends Base<'memory.recalled'> {
+  readonly resolver: string;
+  /** How old it is, in ms. */
+  readonly ageMs: number;
+  /** Endpoints in it. */
+  readonly total: number;
+}
+
+/** What is remembered of discovery was not believed, or could not be written. Nothing else is changed by it. */
+export interface MemoryFailed extends Base<'memory.failed'> {
+  readonly resolver: string;
+  readonly during: 'read' | 'write';
   readonly error: Error;
 }
 

@@ -22,4 +22,10 @@ export interface Resolver {
    * is told nothing. Timers are background timers: looking for endpoints keeps no process alive.
    */
   watch(tell: (update: ResolverUpdate) => void, scope: Scope, runtime: Runtime): void;
+  /**
+   * Somebody who uses what was told finds that most of it cannot be connected to: whoever is watching should ask the source
+   * at once, rather than when it is time. Optional. It is called seldom, since the caller minds a limit; it must not throw,
+   * and does nothing for a watch whose source fails already and is tried again at a pace of its own.
+   */
+  refresh?(): void;
 }
