@@ -5,21 +5,23 @@ import fastify from 'fastify';
 
 // #region limits
 const key = clientAddress();
-const burst = rateLimit({ name: 'burst', limiter: keyedBuckets({ perSecond: 5, burst: 5 }), key });
-const sustained = rateLimit({
-  name: 'sustained',
-  limiter: keyedBuckets({ perSecond: 0.1, burst: 360 }),
-  key,
-  // Only one route counts towards this one, and an export counts for ten.
-  cost: (call) => (call.path.startsWith('/export') ? 10 : 0),
-  legacyHeaders: true,
-});
+const limits = rateLimit([
+  { name: 'burst', limiter: keyedBuckets({ perSecond: 5, burst: 5 }), key },
+  {
+    name: 'sustained',
+    limiter: keyedBuckets({ perSecond: 0.1, burst: 360 }),
+    key,
+    // Only one route counts towards this one, and an export counts for ten.
+    cost: (call) => (call.path.startsWith('/export') ? 10 : 0),
+    legacyHeaders: true,
+  },
+]);
 // #endregion
 
 // #region guard
 const app = fastify();
 harden(app.server, { maxBodyBytes: 100_000 });
-await app.register(guard({ layers: [burst, sustained] }));
+await app.register(guard({ layers: [limits] }));
 app.get('/export', async (request) => {
   // Aborts when the client goes away, and when its deadline passes.
   const signal = signalOf(request);

@@ -97,6 +97,41 @@ describe('keyedBuckets', () => {
     );
   });
 
+  it('gives back as if nothing had been asked for', () => {
+    const request = fc.record({ key: fc.integer({ min: 0, max: 3 }), after: fc.integer({ min: 0, max: 900 }) });
+    const cost = fc.double({ min: 0, max: 4, noNaN: true });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(request, cost, cost), { maxLength: 100 }), (requests) => {
+        // Room for two of four callers: those who share the overflow bucket are given back theirs, too.
+        const [plain, asked] = [1, 2].map(() => keyedBuckets({ perSecond: 5, burst: 6, maxKeys: 2 })) as [
+          ReturnType<typeof keyedBuckets>,
+          ReturnType<typeof keyedBuckets>,
+        ];
+        let now = 0;
+        for (const [{ key, after }, spent, returned] of requests) {
+          now += after;
+          const name = `k${key}`;
+          const before = { ...plain.take(name, now, spent) };
+          expect(asked.take(name, now, spent).allowed).toBe(before.allowed);
+          if (asked.take(name, now, returned).allowed) asked.giveBack(name, now, returned);
+          const [{ resetMs, ...rest }, { resetMs: expected, ...same }] = [
+            { ...asked.take(name, now, 0) },
+            { ...plain.take(name, now, 0) },
+          ];
+          expect(rest).toEqual(same);
+          expect(resetMs).toBeCloseTo(expected, 5);
+        }
+      }),
+    );
+  });
+
+  it('never holds more than a full bucket, whatever is given back', () => {
+    const buckets = keyedBuckets({ perSecond: 1, burst: 2 });
+    buckets.take('a', 0);
+    buckets.giveBack('a', 10, 5);
+    expect(['a', 'a', 'a'].map((key) => buckets.take(key, 10).allowed)).toEqual([true, true, false]);
+  });
+
   it('lists everything that is wrong with its options', () => {
     expect(() => keyedBuckets({ perSecond: -1, burst: 1.5, maxKeys: 0 })).toThrow('3 problems');
     expect(() => keyedBuckets({ maxKey: 5 } as never)).toThrow(ConfigError);

@@ -45,6 +45,12 @@ export interface KeyedBuckets {
    * @returns one object that the next `take` overwrites: read it at once
    */
   take(key: string, now: number, cost?: number): BucketVerdict;
+  /**
+   * Puts `cost` units back that {@link take} took for `key`, as if they had not been asked for: for a request that another
+   * limit has refused.
+   * @param now the time of that `take`, or later
+   */
+  giveBack(key: string, now: number, cost?: number): void;
   /** How many keys have a bucket of their own. */
   readonly size: number;
 }
@@ -96,6 +102,12 @@ class Buckets implements KeyedBuckets {
     verdict.resetMs = Math.max(0, fullAt - now - (this.burst - verdict.remaining - 1) * gcra.stepMs);
     if (verdict.remaining >= this.burst) verdict.resetMs = 0;
     return verdict;
+  }
+
+  giveBack(key: string, now: number, cost = 1): void {
+    // Whoever has no bucket any more was full again, or had taken from the overflow bucket.
+    const bucket = this.#byKey.get(key) ?? this.#overflow;
+    bucket.fullAt = Math.max(bucket.fullAt - soundCost(cost) * this.#gcra.stepMs, now);
   }
 
   /**

@@ -42,7 +42,7 @@ describe('fleetLimit', () => {
       by: 'limit',
       service: 's',
       retryAfterMs: 250,
-      policy: 'burst',
+      policies: ['burst'],
       key: 'k',
       sent: 'no',
     });

@@ -66,7 +66,7 @@ export function fleetLimit(
         const { retryAfterMs } = verdict;
         call.runtime.on?.({ type: 'limit.refused', service, by: 'limit', key: caller, retryAfterMs });
         const error = rejected('limit', service, `${service}: over the fleet's limit "${name}"`, retryAfterMs);
-        throw Object.assign(error, { policy: name, key: caller });
+        throw Object.assign(error, { policies: [name], key: caller });
       });
     } catch (error) {
       return Promise.reject(error);

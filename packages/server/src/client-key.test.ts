@@ -41,6 +41,20 @@ describe('addresses', () => {
     expect(addressKey(normalAddress(text) as string)).toBe(key);
   });
 
+  it.each([
+    [32, '2001:db8::/32'],
+    [48, '2001:db8:1::/48'],
+    [50, '2001:db8:1:c000::/50'],
+    [56, '2001:db8:1:ff00::/56'],
+    [64, '2001:db8:1:ffff::/64'],
+    [96, '2001:db8:1:ffff:1:2::/96'],
+    [127, '2001:db8:1:ffff:1:2:3:4/127'],
+    [128, '2001:db8:1:ffff:1:2:3:5/128'],
+  ])('has the first %i bits of an IPv6 address, and all of an IPv4 one', (bits, key) => {
+    expect(addressKey(normalAddress('2001:db8:1:ffff:1:2:3:5') as string, bits)).toBe(key);
+    expect(addressKey('192.0.2.1', bits)).toBe('192.0.2.1');
+  });
+
   it.each(['', 'unknown', '1.2.3', '01.2.3.4', '1.2.3.4.5', '256.1.1.1', ':::', '::g', '1::2::3', '[::1]', '1.2.3.4 '])(
     '%j is no address',
     (text) => expect(normalAddress(text)).toBeNull(),

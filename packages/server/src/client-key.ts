@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import { type Checks, check, checks, headerOf, resolveOptions } from '@fairlead/core';
 import { type ForwardingHeader, originOf } from './forwarded.js';
-import { addressKey, normalAddress } from './ip-address.js';
+import { addressKey, normalAddress, SUBSCRIBER_BITS } from './ip-address.js';
 import type { CallerKey } from './rate-limit.js';
 import { trustedNetworks } from './trusted-proxies.js';
 
@@ -15,18 +15,25 @@ export interface ClientAddressOptions {
   readonly trustedProxies: readonly string[];
   /** Which header those proxies write. Exactly one: the other would be the client's own. Default `x-forwarded-for`. */
   readonly header: ForwardingHeader;
+  /**
+   * How many bits of an IPv6 address tell subscribers apart, from 32 to 128. Less where providers give whole /56 or /48
+   * to one. Default 64.
+   */
+  readonly ipv6Bits: number;
 }
 
 /** Defaults of {@link ClientAddressOptions}. */
 export const clientAddressDefaults: ClientAddressOptions = Object.freeze({
   trustedProxies: Object.freeze([]),
   header: 'x-forwarded-for',
+  ipv6Bits: SUBSCRIBER_BITS,
 } satisfies ClientAddressOptions);
 
 const addressRules: Checks<ClientAddressOptions> = {
   // Checked by `trustedNetworks`, which can say more about it.
   trustedProxies: checks.any(),
   header: checks.oneOf('x-forwarded-for', 'forwarded'),
+  ipv6Bits: checks.integer(32, 128),
 };
 
 /** What is known of the other end of a connection, which stays the same from request to request. */
@@ -37,12 +44,13 @@ interface Peer {
 }
 
 /**
- * Tells callers apart by address: an IPv4 address, or the /64 of an IPv6 one. A request on a connection without an address
+ * Tells callers apart by address: an IPv4 address, or the network of an IPv6 one, by default its /64. A request on a connection without an address
  * (a Unix socket) has the key `local`.
  * @throws ConfigError if an option is unknown or wrong
  */
 export function clientAddress(options?: Partial<ClientAddressOptions>): CallerKey {
-  const { trustedProxies, header } = resolveOptions('clientAddress', options, clientAddressDefaults, addressRules);
+  const resolved = resolveOptions('clientAddress', options, clientAddressDefaults, addressRules);
+  const { trustedProxies, header, ipv6Bits } = resolved;
   const trusts = trustedNetworks(trustedProxies, 'clientAddress.trustedProxies');
   /** One per configuration, since what it holds depends on whom that trusts. */
   const peerOf: unique symbol = Symbol('fairlead.peer');
@@ -54,13 +62,13 @@ export function clientAddress(options?: Partial<ClientAddressOptions>): CallerKe
       const address = normalAddress(socket.remoteAddress ?? '');
       peer = {
         address: address ?? '',
-        key: address === null ? 'local' : addressKey(address),
+        key: address === null ? 'local' : addressKey(address, ipv6Bits),
         trusted: address !== null && trusts(address),
       };
       socket[peerOf] = peer;
     }
     if (!peer.trusted) return peer.key;
-    return addressKey(originOf(peer.address, call.headers, header, trusts));
+    return addressKey(originOf(peer.address, call.headers, header, trusts), ipv6Bits);
   };
 }
 

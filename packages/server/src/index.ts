@@ -13,6 +13,7 @@ export * from './harden.js';
 export * from './health.js';
 export { guardHono, type HonoContext, type HonoMiddleware, type HonoOptions } from './hono.js';
 export { readTimeoutMs, timeoutHeader } from './inbound-deadline.js';
+export type { Limiter, LimitVerdict, Quota, SharedLimiter } from './limiter.js';
 export * from './node.js';
 export * from './peer-identity.js';
 export type { HealthCheck } from './probe.js';

@@ -18,13 +18,23 @@ export function normalAddress(text: string): string | null {
   return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
 }
 
+/** The least that one subscriber is given, who could otherwise be 2^64 different callers. */
+export const SUBSCRIBER_BITS: number = 64;
+
 /**
- * The key of a {@link normalAddress}: an IPv4 address itself; the first half of an IPv6 one (`2001:db8:0:1::/64`), because
- * that is the least that one subscriber is given, who could otherwise be 2^64 different callers.
+ * The key of a {@link normalAddress}: an IPv4 address itself; of an IPv6 one the network of its first `bits`
+ * (`2001:db8:0:1::/64`).
  */
-export function addressKey(normal: string): string {
+export function addressKey(normal: string, bits: number = SUBSCRIBER_BITS): string {
   if (!normal.includes(':')) return normal;
-  return `${normal.split(':', 4).join(':')}::/64`;
+  if (bits === SUBSCRIBER_BITS) return `${normal.split(':', 4).join(':')}::/64`;
+  const groups = normal.split(':', Math.ceil(bits / 16));
+  const odd = bits % 16;
+  if (odd > 0) {
+    const last = Number.parseInt(groups.pop() as string, 16) & (0xffff << (16 - odd));
+    groups.push(last.toString(16));
+  }
+  return `${groups.join(':')}${groups.length < 8 ? '::' : ''}/${bits}`;
 }
 
 /** The eight groups of a valid IPv6 address without a zone. */

@@ -2,52 +2,31 @@
  * @module Refuses callers that ask for more than their quota, and tells all of them where they stand: `RateLimit` and
  * `RateLimit-Policy` in the form of draft-ietf-httpapi-ratelimit-headers-10 and -11.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import {
   type Call,
   type Checks,
+  ConfigError,
   check,
   checks,
   type Middleware,
   named,
-  rejected,
+  type Reply,
   resolveOptions,
 } from '@fairlead/core';
 import { exchangeOf } from './exchange.js';
-import { type LimitRefusal, wholeSeconds } from './refusal.js';
-
-/** What a {@link Limiter} has decided. The object may be used again for the next decision, so read it at once. */
-export interface LimitVerdict {
-  readonly allowed: boolean;
-  /** The most that can be had at once. */
-  readonly limit: number;
-  /** What can be had now, a whole number. */
-  readonly remaining: number;
-  /** Until there is at least one unit more than `remaining`, in ms; 0 if there is as much as there can be. */
-  readonly resetMs: number;
-  /** Until the same request would be allowed, in ms; 0 if it was, Infinity if it never will be. Not below `resetMs`. */
-  readonly retryAfterMs: number;
-}
-
-/** Counts per key: a table of token buckets, for instance. */
-export interface Limiter {
-  /** Takes `cost` (default 1) for `key` at monotonic time `now`, or nothing at all if there is not enough. */
-  take(key: string, now: number, cost?: number): LimitVerdict;
-  /** What is granted per second in the long run. */
-  readonly perSecond: number;
-  /** What can be had at once after a rest. */
-  readonly burst: number;
-  /** How long that rest is, in ms. Default `burst` divided by `perSecond`. */
-  readonly windowMs?: number;
-}
+import { Limit } from './limit.js';
+import { limitSet } from './limit-set.js';
+import type { Limiter, LimitVerdict, SharedLimiter } from './limiter.js';
+import { overLimit } from './over-limit.js';
 
 /** Tells callers apart. Give untrusted input a bound: every different key costs memory. */
 export type CallerKey = (call: Call, request: IncomingMessage) => string;
 
 /** Options of {@link rateLimit}. */
 export interface RateLimitOptions {
-  /** Who counts. There is no default. */
-  readonly limiter: Limiter;
+  /** Who counts: in this process, or for a fleet. There is no default. */
+  readonly limiter: Limiter | SharedLimiter;
   /** Whose quota a request counts against. There is no default; see `clientAddress` and `apiKey`. */
   readonly key: CallerKey;
   /** Name of the policy, shown to clients: letters, digits, `.`, `_` and `-`. Default `default`. */
@@ -61,6 +40,9 @@ export interface RateLimitOptions {
   readonly legacyHeaders: boolean;
 }
 
+/** What must be given to {@link rateLimit}, and what may be. */
+export type RateLimitInit = Pick<RateLimitOptions, 'limiter' | 'key'> & Partial<RateLimitOptions>;
+
 /** Defaults of {@link RateLimitOptions}, but for those that must be given. */
 export const rateLimitDefaults: Pick<RateLimitOptions, 'name' | 'cost' | 'legacyHeaders'> = Object.freeze({
   name: 'default',
@@ -69,12 +51,13 @@ export const rateLimitDefaults: Pick<RateLimitOptions, 'name' | 'cost' | 'legacy
 });
 
 function isLimiter(value: unknown): boolean {
-  const { take, perSecond, burst, windowMs = 1 } = (value ?? {}) as Partial<Limiter>;
-  return typeof take === 'function' && [perSecond, burst, windowMs].every((n) => typeof n === 'number' && n > 0);
+  const { take, ask, perSecond, burst, windowMs = 1 } = (value ?? {}) as Partial<Limiter & SharedLimiter>;
+  const asks = typeof take === 'function' || typeof ask === 'function';
+  return asks && [perSecond, burst, windowMs].every((n) => typeof n === 'number' && n > 0);
 }
 
 const rules: Checks<RateLimitOptions> = {
-  limiter: check('a limiter: take(key, now, cost) with perSecond and burst', isLimiter),
+  limiter: check('a limiter: take(key, now, cost), or ask(key, cost, scope), with perSecond and burst', isLimiter),
   key: checks.fn('a function from a call and its request to a string'),
   name: check('letters, digits, ".", "_" and "-"', (v) => typeof v === 'string' && /^[A-Za-z0-9._-]+$/.test(v)),
   cost: checks.either(checks.number(0), checks.fn()),
@@ -83,66 +66,62 @@ const rules: Checks<RateLimitOptions> = {
 
 /**
  * Makes the layer. What it refuses is a `RejectedError` by `limit`, which the guard answers with 429.
- * @throws ConfigError if an option is missing, unknown or wrong
+ *
+ * Given a list, a request has to pass all of its limits, and is charged by all of them or by none.
+ * @throws ConfigError if an option is missing, unknown or wrong; if two limits of a list have the same name, or one has a
+ * limiter that cannot give back
  */
-export function rateLimit(options: Pick<RateLimitOptions, 'limiter' | 'key'> & Partial<RateLimitOptions>): Middleware {
+export function rateLimit(options: RateLimitInit | readonly RateLimitInit[]): Middleware {
+  if (!Array.isArray(options)) return oneLimit(limitOf(options as RateLimitInit));
+  const limits = (options as RateLimitInit[]).map(limitOf);
+  checkList(limits);
+  return limits.length === 1 ? oneLimit(limits[0] as Limit) : limitSet(limits);
+}
+
+function limitOf(options: RateLimitInit): Limit {
   // Null is what both checks refuse, so that a missing option is reported like a wrong one.
   const given = { ...options, limiter: options?.limiter ?? null, key: options?.key ?? null };
-  const resolved = resolveOptions<RateLimitOptions>(
-    'rateLimit',
-    given as RateLimitOptions,
-    rateLimitDefaults as RateLimitOptions,
-    rules,
+  return new Limit(
+    resolveOptions<RateLimitOptions>(
+      'rateLimit',
+      given as RateLimitOptions,
+      rateLimitDefaults as RateLimitOptions,
+      rules,
+    ),
   );
-  const { limiter, key, name, cost, legacyHeaders } = resolved;
-  const policy = policyField(name, limiter);
-  const prefix = `"${name}";r=`;
+}
 
+function checkList(limits: readonly Limit[]): void {
+  const names = limits.map(({ name }) => name);
+  const twice = names.filter((name, i) => names.indexOf(name) !== i);
+  const greedy = limits.length < 2 ? [] : limits.filter(({ limiter }) => typeof limiter.giveBack !== 'function');
+  const problems = [
+    ...twice.map((value) => ({ name: 'rateLimit.name', value, expected: 'a name of its own for each limit' })),
+    ...greedy.map(({ name }) => ({
+      name: `rateLimit.limiter of "${name}"`,
+      expected: 'a limiter with giveBack(key, now, cost), since another limit may refuse what this one has charged',
+    })),
+    ...(limits.length === 0 ? [{ name: 'rateLimit', value: limits, expected: 'at least one limit' }] : []),
+  ];
+  if (problems.length > 0) throw new ConfigError(problems, 'options of rateLimit');
+}
+
+/** The layer of a single limit, which has nothing to give back and nothing to put in order. */
+function oneLimit(limit: Limit): Middleware {
+  const settle = (call: Call, next: (call: Call) => Promise<Reply>, key: string, verdict: LimitVerdict) => {
+    limit.tell(exchangeOf(call).response, verdict);
+    return verdict.allowed ? next(call) : Promise.reject(overLimit(call, [{ limit, key, verdict }]));
+  };
   return named('rateLimit', (call, next) => {
     try {
-      const units = typeof cost === 'number' ? cost : cost(call);
+      const units = limit.unitsOf(call);
       if (units === 0) return next(call);
-      const { request, response } = exchangeOf(call);
-      const caller = key(call, request);
-      const verdict = limiter.take(caller, call.at, units);
-      const { allowed, retryAfterMs } = verdict;
-      const state = `${prefix}${verdict.remaining};t=${wholeSeconds(verdict.resetMs)}`;
-      if (!response.headersSent) {
-        addToList(response, 'RateLimit-Policy', policy);
-        addToList(response, 'RateLimit', state);
-        if (legacyHeaders) tellLegacy(response, verdict);
-      }
-      if (allowed) return next(call);
-      call.runtime.on?.({ type: 'limit.refused', service: call.service, by: 'limit', key: caller, retryAfterMs });
-      const error = rejected('limit', call.service, `${call.service}: over the limit "${name}"`, retryAfterMs);
-      return Promise.reject(Object.assign(error, { policy: name, key: caller }) satisfies LimitRefusal);
+      const key = limit.key(call, exchangeOf(call).request);
+      const verdict = limit.ask(call, key, units);
+      if (!(verdict instanceof Promise)) return settle(call, next, key, verdict);
+      return verdict.then((answer) => settle(call, next, key, answer));
     } catch (error) {
       return Promise.reject(error);
     }
   });
-}
-
-/**
- * `"default";q=100;w=60`: the draft has whole seconds and whole units only, so the rate is told over the shortest whole
- * number of seconds in which a spent burst comes back.
- */
-function policyField(name: string, { perSecond, burst, windowMs = (burst / perSecond) * 1000 }: Limiter): string {
-  const seconds = Math.max(1, wholeSeconds(windowMs));
-  const exact = seconds * 1000 === windowMs;
-  return `"${name}";q=${Math.max(1, Math.floor(exact ? burst : perSecond * seconds))};w=${seconds}`;
-}
-
-/** Both fields are lists, to which every limit of a stack adds its own member. */
-function addToList(response: ServerResponse, field: string, member: string): void {
-  const before = response.getHeader(field);
-  response.setHeader(field, before === undefined ? member : `${String(before)}, ${member}`);
-}
-
-/** The three fields in which servers told their limits before there was a draft, by the same quota as the others. */
-function tellLegacy(response: ServerResponse, { limit, remaining, resetMs }: LimitVerdict): void {
-  const before = response.getHeader('X-RateLimit-Remaining');
-  if (before !== undefined && Number(before) <= remaining) return;
-  response.setHeader('X-RateLimit-Limit', String(limit));
-  response.setHeader('X-RateLimit-Remaining', String(remaining));
-  response.setHeader('X-RateLimit-Reset', String(wholeSeconds(resetMs)));
 }

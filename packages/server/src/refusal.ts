@@ -9,8 +9,8 @@ import { BodyTooLongError, bodyTooLong } from './body-limit.js';
 /** Says that a refused request was not processed, so it is safe to send it elsewhere, whatever its method. */
 export const nackHeader = 'x-fairlead-nack';
 
-/** A refusal by a rate limit, which knows the name of the policy and whom it has refused. */
-export type LimitRefusal = RejectedError & { readonly policy?: string; readonly key?: string };
+/** A refusal by rate limits, which knows the names of the policies that were violated, and whom the first has refused. */
+export type LimitRefusal = RejectedError & { readonly policies?: readonly string[]; readonly key?: string };
 
 /** Why the handler did not run, as far as the client is concerned. */
 export type RefusalKind = 'limit' | 'capacity' | 'late' | 'failed';
@@ -60,7 +60,7 @@ export function refuse(response: ServerResponse, kind: RefusalKind, error: unkno
   switch (kind) {
     case 'limit':
       retryAfter(response, (error as RejectedError).retryAfterMs);
-      send(response, 429, limitBody((error as LimitRefusal).policy));
+      send(response, 429, limitBody((error as LimitRefusal).policies));
       return;
     case 'capacity': {
       const known = wholeSeconds((error as RejectedError).retryAfterMs ?? 0);
@@ -90,8 +90,8 @@ export function wholeSeconds(ms: number): number {
   return Math.ceil(ms / 1000);
 }
 
-function limitBody(policy: string | undefined): string {
-  const violated = policy === undefined ? {} : { 'violated-policies': [policy] };
+function limitBody(policies: readonly string[] | undefined): string {
+  const violated = policies === undefined ? {} : { 'violated-policies': policies };
   return JSON.stringify({ type: `${problems}quota-exceeded`, title: 'Quota exceeded', status: 429, ...violated });
 }
 
