@@ -79,7 +79,11 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
   const services = new Map<string, Service>();
   const routes = new Map<string, Route>();
   for (const [name, own] of resolved) {
-    const service = new Service(name, own, client, runtime, sources.schemes, end);
+    const { to } = own.values.mirror;
+    // It may be made later. What is said of all services is said of this one, too, whom nobody needs to copy for.
+    const copies: Handler | null =
+      to === null || to === name ? null : (call) => (services.get(to) as Service).handler(call);
+    const service = new Service(name, own, client, runtime, sources.schemes, end, copies);
     services.set(name, service);
     routes.set(name.toLowerCase(), { service: name, handler: service.handler, runtime, parentScope });
   }

@@ -3,13 +3,16 @@
  * switched off is not in it. Why this order: docs/order.md.
  */
 import { balance, type Cluster, p2c, roundRobin } from '@fairlead/balance';
-import { gate, type Middleware } from '@fairlead/core';
+import { gate, type Handler, type Middleware } from '@fairlead/core';
 import {
   attemptTimeout,
   breaker,
   deadline,
   fallback,
   hedge,
+  injectFault,
+  mirror,
+  pace,
   race,
   retry,
   retryBudget,
@@ -20,11 +23,15 @@ import { propagate, trace } from '@fairlead/telemetry';
 import { observe, observeAttempt } from './observe.js';
 import type { ClientSettings, ServiceSettings } from './settings/index.js';
 
-/** The layers between a caller of `cluster`'s service and the transport. */
+/**
+ * The layers between a caller of `cluster`'s service and the transport.
+ * @param copies the stack of the service that gets copies of calls; null if none does
+ */
 export function outboundLayers(
   service: Omit<ServiceSettings, 'from' | 'transport'>,
   client: Pick<ClientSettings, 'tracing' | 'newTraces' | 'urlQuery' | 'on'>,
   cluster: Cluster,
+  copies: Handler | null,
 ): Middleware[] {
   const { tracing, newTraces, urlQuery } = client;
   const heard = client.on !== null;
@@ -40,15 +47,19 @@ export function outboundLayers(
     service.fallback.to !== null && fallback({ ...service.fallback, to: service.fallback.to }),
     // The time of the whole call: waiting, connecting, every attempt, every backoff, the body.
     service.timeoutMs !== false && deadline({ ms: service.timeoutMs }),
+    // What the caller asked for, whatever becomes of it here: the other service has limits and layers of its own.
+    copies !== null && mirror({ ...service.mirror, to: copies, service: service.mirror.to as string }),
     // A layer of yours may wait for something that hears no cancellation: the caller need not.
     service.layers.call.length > 0 && race(),
     ...service.layers.call,
     // Per call and not per attempt: a quota counts what the caller asked for.
     service.limit !== false && gate(tokenBucket(service.limit)),
+    // What it does not refuse may still have to wait; the deadline covers that, too.
+    service.pace !== false && pace(service.pace),
     // Above the retries: it judges what they could not save, and an open breaker costs none.
     service.breaker !== false && gate(breaker(service.breaker)),
     // Beside it: what the service would refuse anyway is not sent.
-    service.throttle && gate(throttle()),
+    service.throttle !== false && gate(throttle(service.throttle)),
     // Everything from here on happens once per attempt. For hedges also without retries: calls are paid into the budget here.
     (attempts > 1 || service.hedge !== false) && retry({ ...service.retry, attempts, budget }),
     // Below the retries, so that each of their attempts is hedged by itself.
@@ -63,6 +74,8 @@ export function outboundLayers(
     propagate({ tracing, newTraces, deadlineHeaders, attemptCount, urlQuery }),
     // One event per attempt, with its endpoint.
     heard && observeAttempt,
+    // As if the network had done it: endpoints are blamed, events tell of it.
+    service.injectFault !== false && injectFault(service.injectFault),
   ];
   return layers.filter((layer) => layer !== false);
 }

@@ -70,6 +70,7 @@ export class Service {
 
   /**
    * @param end what sends an attempt to its endpoint; null for connections of its own
+   * @param copies the stack of the service that gets copies of calls; null if none does
    * @throws ConfigError if the endpoints cannot be made sense of
    */
   constructor(
@@ -79,6 +80,7 @@ export class Service {
     runtime: Runtime,
     schemes: SourceSchemes,
     end: Handler | null,
+    copies: Handler | null,
   ) {
     const settings = resolved.values;
     this.name = name;
@@ -95,7 +97,7 @@ export class Service {
       onCame: (endpoint) => this.#transport?.warm(endpoint, runtime.clock),
       onGone: (endpoint) => this.#transport?.release(endpoint),
     });
-    this.#layers = outboundLayers(settings, client, this.#cluster);
+    this.#layers = outboundLayers(settings, client, this.#cluster, copies);
     this.handler = compose(this.#layers, end ?? (this.#transport as Transport).handler);
   }
 

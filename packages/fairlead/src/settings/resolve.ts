@@ -11,6 +11,7 @@ import { readOptions } from './given.js';
 import { readServices } from './given-services.js';
 import type { InboundOptions, InboundSettings } from './inbound-settings.js';
 import { mergeLayers, type Resolved } from './merge.js';
+import { policyProblems } from './policy-problems.js';
 import { redact } from './redaction.js';
 import { inboundRules, ruleProblems, serviceRules } from './rules.js';
 import type { ServiceSettings } from './service-settings.js';
@@ -64,6 +65,7 @@ export function resolveClient(
     problems.push(...sourceProblems(name, resolved, schemes, problems));
     problems.push(...ruleProblems(serviceTable, `services.${name}`, resolved, serviceRules));
   }
+  problems.push(...policyProblems(services));
   refuse(problems);
   return { client: mergeLayers<ClientSettings>(clientTable, [code, environment.client]), services };
 }

@@ -51,9 +51,10 @@ export function ruleProblems(
   });
 }
 
-function nameOf(owner: string, path: string, { sources }: Resolved<unknown>): string {
+/** What a setting is called by whom has given it: an option of `owner`, or a variable. */
+export function nameOf(owner: string, path: string, { sources }: Resolved<unknown>): string {
   const source = sources[path] as string;
-  return source.startsWith('code') ? `${owner}.${path}` : source;
+  return /^(code|default)/.test(source) ? `${owner}.${path}` : source;
 }
 
 /** The value of a setting; undefined if its group is off. */

@@ -1,9 +1,19 @@
 /** @module Everything that can be set for a service, or for all of them. Times are in ms, shares from 0 to 1. */
 import type { ConnectionOptions } from 'node:tls';
-import type { Middleware, Outcome, Verdict } from '@fairlead/core';
-import type { FallbackFunction, FallbackReply } from '@fairlead/policies';
+import type { Middleware } from '@fairlead/core';
 import type { DeadlineHeader } from '@fairlead/telemetry';
 import type { Rate, Source } from './compound-values.js';
+import type {
+  BreakerSettings,
+  BudgetSettings,
+  FallbackSettings,
+  HedgeSettings,
+  InjectFaultSettings,
+  MirrorSettings,
+  PaceSettings,
+  RetrySettings,
+  ThrottleSettings,
+} from './policy-settings.js';
 import type { OptionsOf } from './setting.js';
 
 /** What holds for one service, once code, environment and defaults are put together. */
@@ -33,11 +43,14 @@ export interface ServiceSettings {
   readonly hedge: false | HedgeSettings;
   /** Stops calling the service while it fails; false for none. */
   readonly breaker: false | BreakerSettings;
-  /** Sends a service that refuses no more than it takes, as its answers show. Default false. */
-  readonly throttle: boolean;
+  /** Sends a service that refuses no more than it takes, as its answers show; false, the default, for whatever comes. */
+  readonly throttle: false | ThrottleSettings;
   /** Most calls per second that this process makes. Default false: as many as it likes. */
   readonly limit: Rate | false;
+  /** Makes calls wait so that they go evenly spread; false, the default, for no wait. */
+  readonly pace: false | PaceSettings;
   readonly fallback: FallbackSettings;
+  readonly mirror: MirrorSettings;
   /** Takes endpoints that fail out of the rotation; false for never. */
   readonly health: false | HealthSettings;
   /** How an endpoint is picked. Default `p2c`: the less busy of two at random. */
@@ -49,71 +62,9 @@ export interface ServiceSettings {
   readonly deadlineHeaders: readonly DeadlineHeader[];
   /** Whether to send which attempt this is, as `x-envoy-attempt-count`. Default false. */
   readonly attemptCount: boolean;
+  /** Faults on purpose, to see what helps against them; false, the default, for none but real ones. */
+  readonly injectFault: false | InjectFaultSettings;
   readonly layers: LayerSettings;
-}
-
-/** When to try again. */
-export interface RetrySettings {
-  /** Longest wait before the second attempt. Default 25. */
-  readonly baseMs: number;
-  /** Longest wait before any attempt. Default 250. */
-  readonly maxMs: number;
-  /** Longest `Retry-After` that is waited for. Default 1 000. */
-  readonly maxRetryAfterMs: number;
-  /** Statuses that an idempotent request is repeated after. Default 502, 503, 504. */
-  readonly statuses: readonly number[];
-}
-
-/** How many retries there may be. */
-export interface BudgetSettings {
-  /** Retries per request. Default 0.2. */
-  readonly ratio: number;
-  /** Retries per second that are allowed whatever the traffic. Default 10. */
-  readonly minPerSecond: number;
-  /** How long a request counts. Default 10 000. */
-  readonly ttlMs: number;
-}
-
-/** When to ask somebody else, too. */
-export interface HedgeSettings {
-  /** All attempts that may be out at the same time, with the first, from 2 to 5. Default 3. */
-  readonly attempts: number;
-  /** How long to wait before each further attempt. Default null: as long as 95 % of answers take. */
-  readonly delayMs: number | null;
-  /** Further attempts per call at most. Default 0.1. */
-  readonly ratio: number;
-}
-
-/** When to stop calling a service. */
-export interface BreakerSettings {
-  /** Share of failures at which it opens. Default 0.5. */
-  readonly errorRatio: number;
-  /** Calls that must be in the window before it may open. Default 20. */
-  readonly minCalls: number;
-  /** How long a call counts. Default 10 000. */
-  readonly windowMs: number;
-  /** How long it stays open at first. Default 5 000. */
-  readonly openMs: number;
-  /** How long it stays open at most, after probes that failed. Default 30 000. */
-  readonly maxOpenMs: number;
-  /** When a probe that has not ended counts as failed. Default 10 000. */
-  readonly probeTimeoutMs: number;
-  /** A call that took longer is a slow one. Default null: none is. */
-  readonly slowMs: number | null;
-  /** Share of slow calls at which it opens. Default 0.9. */
-  readonly slowRatio: number;
-  /** What an outcome says of the service. Default: core's `judge`. */
-  readonly judge: (outcome: Outcome) => Verdict;
-}
-
-/** What stands in for an answer that did not come. */
-export interface FallbackSettings {
-  /** The stand-in, or what makes it. Default null: none. */
-  readonly to: FallbackReply | FallbackFunction | null;
-  /** Replies with this status or a higher one are replaced, too. Default null: no reply is. */
-  readonly fromStatus: number | null;
-  /** Which errors are replaced. Default: those that say that the service could not be reached in time. */
-  readonly when: (error: unknown) => boolean;
 }
 
 /** When to take an endpoint out of the rotation. */

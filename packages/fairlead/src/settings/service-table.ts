@@ -1,41 +1,18 @@
 /** @module The table of {@link ServiceSettings}. */
 
 import { healthDefaults } from '@fairlead/balance';
-import { type Check, checks, type Middleware } from '@fairlead/core';
-import {
-  attemptTimeoutDefaults,
-  breakerDefaults,
-  deadlineDefaults,
-  type FallbackFunction,
-  fallbackDefaults,
-  hedgeDefaults,
-  retryBudgetDefaults,
-  retryDefaults,
-} from '@fairlead/policies';
+import { checks, type Middleware } from '@fairlead/core';
+import { attemptTimeoutDefaults, deadlineDefaults } from '@fairlead/policies';
 import { type DeadlineHeader, propagateDefaults } from '@fairlead/telemetry';
-import { rate, source, staticReply } from './compound-values.js';
+import { source } from './compound-values.js';
+import { injectFaultTable, policyTable } from './policy-table.js';
 import type { ServiceSettings } from './service-settings.js';
 import { setting, type Table } from './setting.js';
-import {
-  boolean,
-  codeOnly,
-  duration,
-  integer,
-  list,
-  number,
-  oneOf,
-  orInCode,
-  orOff,
-  ratio,
-  text,
-  type ValueKind,
-} from './values.js';
+import { boolean, codeOnly, duration, integer, list, oneOf, orOff, ratio, text, type ValueKind } from './values.js';
 
-const budget = retryBudgetDefaults;
 const deadlineHeader = oneOf<DeadlineHeader>('x-request-timeout-ms', 'x-envoy-expected-rq-timeout-ms', 'grpc-timeout');
 
 const ownLayers: ValueKind<readonly Middleware[]> = codeOnly('list of layers', checks.listOf(checks.fn('a layer')));
-const makesReply = checks.fn('a function that makes a reply') as Check<FallbackFunction>;
 const host = text('endpoint, service, or what to send as host', 'service', (value) => /^[\w.:[\]-]+$/.test(value));
 
 /** The settings of a service. */
@@ -64,93 +41,7 @@ export const serviceTable: Table<ServiceSettings> = {
     attemptTimeoutDefaults.ms,
     'How long one attempt may take to the head of its reply. Where nobody says it and there are retries, at most half of `timeoutMs`.',
   ),
-  attempts: setting(integer(1, 10), retryDefaults.attempts, 'All tries, with the first; 1 turns retries off.'),
-  'retry.baseMs': setting(duration(), retryDefaults.baseMs, 'Longest wait before the second attempt.'),
-  'retry.maxMs': setting(duration(), retryDefaults.maxMs, 'Longest wait before any attempt.'),
-  'retry.maxRetryAfterMs': setting(
-    duration(),
-    retryDefaults.maxRetryAfterMs,
-    'Longest `Retry-After` that is waited for; if the service asks for more, its reply is handed back.',
-  ),
-  'retry.statuses': setting(
-    list(integer(400, 599)),
-    retryDefaults.statuses,
-    'Statuses that an idempotent request is repeated after.',
-  ),
-  budget: setting(boolean(), true, 'Whether retries are limited by a budget that all calls share.'),
-  'budget.ratio': setting(ratio(), budget.ratio, 'Retries per request.'),
-  'budget.minPerSecond': setting(
-    number(0),
-    budget.minPerSecond,
-    'Retries per second that are allowed whatever the traffic.',
-  ),
-  'budget.ttlMs': setting(duration(1_000, 60_000), budget.ttlMs, 'How long a request counts.'),
-  hedge: setting(
-    boolean(),
-    false,
-    'Whether to send idempotent requests once more that take longer than nearly all do.',
-  ),
-  'hedge.attempts': setting(
-    integer(2, 5),
-    hedgeDefaults.attempts,
-    'All attempts that may be out at the same time, with the first.',
-  ),
-  'hedge.delayMs': setting(
-    orOff(duration(1), null, 'auto'),
-    null,
-    'How long to wait before each further attempt; `auto` is as long as 95 % of answers take.',
-  ),
-  'hedge.ratio': setting(ratio(), hedgeDefaults.ratio, 'Further attempts per call at most.'),
-  throttle: setting(
-    boolean(),
-    false,
-    'Whether to send a service that refuses no more than it takes, as its answers show.',
-  ),
-  breaker: setting(boolean(), true, 'Whether to stop calling the service while it fails.'),
-  'breaker.errorRatio': setting(ratio(), breakerDefaults.errorRatio, 'Share of failures at which the breaker opens.'),
-  'breaker.minCalls': setting(
-    integer(1),
-    breakerDefaults.minCalls,
-    'Calls that must be in the window before the breaker may open.',
-  ),
-  'breaker.windowMs': setting(duration(100), breakerDefaults.windowMs, 'How long a call counts.'),
-  'breaker.openMs': setting(duration(1), breakerDefaults.openMs, 'How long the breaker stays open at first.'),
-  'breaker.maxOpenMs': setting(
-    duration(1),
-    breakerDefaults.maxOpenMs,
-    'How long the breaker stays open at most, after probes that failed.',
-  ),
-  'breaker.probeTimeoutMs': setting(
-    duration(1),
-    breakerDefaults.probeTimeoutMs,
-    'When a probe that has not ended counts as failed.',
-  ),
-  'breaker.slowMs': setting(orOff(duration(1), null), null, 'A call that took longer is a slow one.'),
-  'breaker.slowRatio': setting(ratio(), breakerDefaults.slowRatio, 'Share of slow calls at which the breaker opens.'),
-  'breaker.judge': setting(
-    codeOnly('function', checks.fn('a function of the outcome')),
-    breakerDefaults.judge,
-    'What an outcome says of the service.',
-    { env: null },
-  ),
-  limit: setting(orOff(rate(), false), false, 'Most calls per second that this process makes.'),
-  'fallback.to': setting(
-    orInCode(orOff(staticReply(), null), makesReply),
-    null,
-    'What stands in for an answer that did not come.',
-    { env: 'FALLBACK' },
-  ),
-  'fallback.fromStatus': setting(
-    orOff(integer(400, 599), null),
-    fallbackDefaults.fromStatus,
-    'Replies with this status or a higher one are replaced, too.',
-  ),
-  'fallback.when': setting(
-    codeOnly('function', checks.fn('a function of the error')),
-    fallbackDefaults.when,
-    'Which errors are replaced.',
-    { env: null },
-  ),
+  ...policyTable,
   health: setting(boolean(), true, 'Whether to take endpoints that fail out of the rotation.'),
   'health.consecutiveFailures': setting(
     integer(1),
@@ -233,6 +124,7 @@ export const serviceTable: Table<ServiceSettings> = {
     propagateDefaults.attemptCount,
     'Whether to send which attempt this is, as `x-envoy-attempt-count`.',
   ),
+  ...injectFaultTable,
   'layers.call': setting(ownLayers, [], 'Layers of your own, once per call.', { env: null }),
   'layers.attempt': setting(ownLayers, [], 'Layers of your own, once per attempt.', { env: null }),
 };

@@ -32,18 +32,21 @@ export function setting<T, D extends T | undefined>(
 }
 
 /** Values that are given whole. */
-type Whole =
-  | number
-  | string
-  | boolean
-  | readonly unknown[]
-  | Rate
-  | Resolver
-  | ((...args: never[]) => unknown)
-  | undefined;
+type Whole = number | string | boolean | readonly unknown[] | Resolver | ((...args: never[]) => unknown) | undefined;
 
-/** Every other object is a group of settings. Groups are never null, so whatever can be null is given whole, too. */
-type Leaf<T> = null extends T ? true : T extends Whole ? true : false;
+/**
+ * Every other object is a group of settings. Groups are never null, so whatever can be null is given whole, too. Of what has
+ * a rate in it, only a rate is one.
+ */
+type Leaf<T> = null extends T
+  ? true
+  : T extends Rate
+    ? Rate extends T
+      ? true
+      : false
+    : T extends Whole
+      ? true
+      : false;
 
 /** Tells a leaf from a group without being distributed over a union. */
 type IsLeaf<T> = false extends Leaf<T> ? false : true;

@@ -4,6 +4,16 @@
  */
 import { healthDefaults } from '@fairlead/balance';
 import {
+  breakerDefaults,
+  hedgeDefaults,
+  injectFaultDefaults,
+  mirrorDefaults,
+  paceDefaults,
+  retryBudgetDefaults,
+  retryDefaults,
+  throttleDefaults,
+} from '@fairlead/policies';
+import {
   apiKeyDefaults,
   clientAddressDefaults,
   drainDefaults,
@@ -62,13 +72,31 @@ describe('defaults', () => {
     expect(service?.health).toEqual(healthDefaults);
   });
 
+  it('are those of the policies', () => {
+    const options = { hedge: true, throttle: true, pace: true, injectFault: true, mirror: { to: 'b' } };
+    const { services } = resolveClient({ services: { a: { from: 'http://a', ...options }, b: 'http://b' } }, {});
+    const on = services.get('a')?.values;
+    const { to: _, ...mirror } = on?.mirror ?? { to: null };
+    const parts = { retry: on?.retry, budget: on?.budget, breaker: on?.breaker, hedge: on?.hedge, mirror };
+    for (const part of [...Object.values(parts), on?.throttle, on?.pace, on?.injectFault]) expect(part).toBeTruthy();
+    expect(retryDefaults).toMatchObject({ ...parts.retry, attempts: on?.attempts });
+    expect(retryBudgetDefaults).toMatchObject(Object(parts.budget));
+    expect(breakerDefaults).toMatchObject(Object(parts.breaker));
+    expect(hedgeDefaults).toMatchObject(Object(parts.hedge));
+    expect(throttleDefaults).toMatchObject(Object(on?.throttle));
+    expect(paceDefaults).toMatchObject(Object(on?.pace));
+    expect(mirrorDefaults).toMatchObject(mirror);
+    expect(injectFaultDefaults).toMatchObject(Object(on?.injectFault));
+  });
+
   it('are those of the guard', () => {
     // Switched off, these would be compared with nothing.
     expect(inbound.drain).toBeTruthy();
     expect(guardDefaults).toMatchObject({ service: inbound.name, maxTimeoutMs: inbound.maxTimeoutMs });
     // Two functions that do nothing are the same, but not equal.
     expect({ ...drainDefaults, cleanup: null }).toMatchObject({ ...Object(inbound.drain), cleanup: null });
-    expect(clientAddressDefaults).toEqual({ trustedProxies: inbound.trustedProxies, header: inbound.forwardedHeader });
+    const { trustedProxies, forwardedHeader: header } = inbound;
+    expect(clientAddressDefaults).toMatchObject({ trustedProxies, header });
     expect(apiKeyDefaults.header).toBe(inbound.apiKeyHeader);
     expect(routeDefaults).toMatchObject(Object(resolveInbound({ health: true }, {}).values.health));
   });

@@ -112,6 +112,21 @@ export function ratio(): ValueKind<number> {
   };
 }
 
+/** A share from `min` to below 1. */
+export function shareFrom(min: number): ValueKind<number> {
+  const expected = `a share such as 0.9 or 90%, from ${min} to below 1`;
+  const inRange = check(expected, (value) => checks.ratio().test(value) && value >= min && value < 1);
+  return { ...ratio(), expected, example: '90%', check: inRange };
+}
+
+/** A number above `min`, at most `max`. */
+export function numberAbove(min: number, max: number = Number.MAX_VALUE): ValueKind<number> {
+  const most = max === Number.MAX_VALUE ? '' : `, at most ${max}`;
+  const expected = `a number above ${min}${most}`;
+  const inRange = check(expected, (value) => checks.number(min, max).test(value) && value > min);
+  return { ...number(min, max), expected, example: String(Math.min(max, min + 10)), check: inRange };
+}
+
 /** Text as it is, if `fits` says so. */
 export function text(what: string, example: string, fits: (value: string) => boolean): ValueKind<string> {
   return {

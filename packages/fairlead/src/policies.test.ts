@@ -1,0 +1,247 @@
+// Catches: a policy that can be set and does nothing, stands in the wrong place, or acts in shadow; copies that go round in
+// circles; faults in production; bad values that are not refused with everything else.
+import { ConfigError, type FairleadEvent, headerOf } from '@fairlead/core';
+import { reply, scripted, VirtualClock } from '@fairlead/testing';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type ClientInit, createClientOver, type OpenClient } from './client.js';
+
+const open: OpenClient[] = [];
+const at = 'http://10.0.0.5:8080';
+
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await Promise.all(open.splice(0).map((client) => client.close()));
+});
+
+type Script = Parameters<typeof scripted>[0];
+
+/** A client in virtual time over a backend that plays a script. */
+function world(init: ClientInit, script: Script = reply()) {
+  const clock = new VirtualClock({ seed: 7 });
+  const backend = scripted(script);
+  const events: FairleadEvent[] = [];
+  const client = createClientOver(backend, { environment: false, clock, on: (event) => events.push(event), ...init });
+  open.push(client);
+  const get = async (service = 'a', method = 'GET'): Promise<number> => {
+    const reply = await client.fetch(`http://${service}/`, { method });
+    await reply.text();
+    return reply.status;
+  };
+  const layers = (service = 'a'): readonly string[] => client.describe()[service]?.layers ?? [];
+  const types = (): string[] => events.map(({ type }) => type);
+  return { clock, backend, client, get, layers, events, types };
+}
+
+function problemsOf(init: ClientInit): Record<string, unknown>[] {
+  try {
+    createClientOver(scripted(reply()), { environment: false, ...init });
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems.map((each) => ({ ...each }));
+    throw error;
+  }
+  throw new Error('was not refused');
+}
+
+it('none of these is in a stack that nobody asked for', () => {
+  const { layers, client } = world({ services: { a: at } });
+  for (const name of ['pace', 'mirror', 'injectFault', 'throttle', 'hedge']) expect(layers()).not.toContain(name);
+  expect(client.describe().a?.settings).toMatchObject({
+    pace: { value: 'off', from: 'default' },
+    'mirror.to': { value: 'none' },
+    injectFault: { value: 'off' },
+  });
+});
+
+describe('pace', () => {
+  // bottleneck has timers and a clock of its own; here they are false, and move along with ours.
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+  const advance = async (clock: VirtualClock, ms: number): Promise<void> => {
+    for (let i = 0; i < ms; i += 5) {
+      await vi.advanceTimersByTimeAsync(5);
+      await clock.advance(5);
+    }
+  };
+
+  it.each<[string, ClientInit]>([
+    ['code', { services: { a: { from: at, pace: { perSecond: 5 } } } }],
+    ['a variable', { services: { a: at }, environment: { FAIRLEAD_SERVICE_A_PACE_PER_SECOND: '5' } }],
+  ])('by %s lets calls go evenly spread, between limit and breaker', async (_by, init) => {
+    const { clock, get, layers, backend } = world(init);
+    const calls = Promise.all([get(), get(), get()]);
+    await advance(clock, 150);
+    expect(backend.calls).toHaveLength(1);
+    await advance(clock, 100);
+    expect(backend.calls).toHaveLength(2);
+    await advance(clock, 200);
+    expect(await calls).toEqual([200, 200, 200]);
+    expect(layers()).toEqual(expect.arrayContaining(['pace']));
+    expect(layers().indexOf('pace')).toBe(layers().indexOf('breaker') - 1);
+  });
+
+  it('lets the important go first, and refuses what does not fit', async () => {
+    const priority = (call: { path: string }): number => (call.path === '/first' ? 0 : 9);
+    const { clock, client, backend } = world({ services: { a: { from: at, pace: { maxQueue: 3, priority } } } });
+    const calls = ['/', '/last', '/first', '/more'].map((path) =>
+      client.fetch(`http://a${path}`).then(
+        ({ status }) => status,
+        ({ cause }) => cause.by,
+      ),
+    );
+    await advance(clock, 500);
+    expect(await Promise.all(calls)).toEqual([200, 200, 200, 'pace']);
+    expect(backend.calls.map(({ path }) => path)).toEqual(['/first', '/', '/last']);
+  });
+
+  it('makes nothing wait in shadow, and says what would have', async () => {
+    const { get, types } = world({ services: { a: { from: at, pace: { mode: 'shadow', perSecond: 1 } } } });
+    expect(await Promise.all([get(), get()])).toEqual([200, 200]);
+    expect(types()).toContain('policy.shadowed');
+  });
+
+  it('refuses a pace that cannot be kept, in words', () => {
+    expect(problemsOf({ services: { a: { from: at, pace: { perSecond: 2_001 } } } })).toEqual([
+      { name: 'services.a.pace.perSecond', value: 2_001, expected: 'a number above 0, at most 2000' },
+    ]);
+    const environment = { FAIRLEAD_PACE_PER_SECOND: '0', FAIRLEAD_PACE_MODE: 'shadwo' };
+    expect(problemsOf({ services: { a: at }, environment })).toMatchObject([
+      { name: 'FAIRLEAD_PACE_PER_SECOND', expected: 'a number above 0, at most 2000' },
+      { name: 'FAIRLEAD_PACE_MODE', didYouMean: 'shadow' },
+    ]);
+  });
+});
+
+describe('mirror', () => {
+  it.each<[string, ClientInit]>([
+    ['code', { services: { a: { from: at, mirror: { to: 'b', ratio: 1 } }, b: at } }],
+    [
+      'variables',
+      {
+        services: { a: at, b: at },
+        // Said of all services: the one that gets the copies makes none.
+        environment: { FAIRLEAD_MIRROR: 'b', FAIRLEAD_MIRROR_RATIO: '100%' },
+      },
+    ],
+  ])('by %s sends copies through the stack of the other service, and nobody waits for them', async (_by, init) => {
+    const script = (call: { service: string }) => (call.service === 'b' ? reply(500, { afterMs: 500 }) : reply());
+    const { clock, get, backend, events, layers } = world(init, script);
+    expect(await get()).toBe(200);
+    expect(await get('a', 'POST')).toBe(200);
+    await clock.advance(1_000);
+    expect(backend.calls.map(({ service }) => service).sort()).toEqual(['a', 'a', 'b']);
+    const copy = backend.calls.find(({ service }) => service === 'b');
+    expect(copy && headerOf(copy.headers, 'x-fairlead-mirrored')).toBe('1');
+    expect(events.filter(({ type }) => type === 'mirror.ended')).toMatchObject([
+      { service: 'a', to: 'b', status: 500 },
+    ]);
+    expect(layers().indexOf('mirror')).toBe(layers().indexOf('deadline') + 1);
+    expect(layers('b')).not.toContain('mirror');
+    expect(await clock.run(get('b'))).toBe(500);
+  });
+
+  it('sends nothing in shadow', async () => {
+    const mirror = { to: 'b', ratio: 1, mode: 'shadow' } as const;
+    const { clock, get, backend, types } = world({ services: { a: { from: at, mirror }, b: at } });
+    await get();
+    await clock.advance(10);
+    expect([backend.calls.length, types().includes('policy.shadowed')]).toEqual([1, true]);
+  });
+
+  it('has to go to a service that there is, and that does not send it back', () => {
+    const to = (name: string) => ({ from: at, mirror: { to: name } });
+    expect(problemsOf({ services: { search: to('serch-next'), 'search-next': at } })).toEqual([
+      {
+        name: 'services.search.mirror.to',
+        value: 'serch-next',
+        expected: 'the name of another service',
+        didYouMean: 'search-next',
+      },
+    ]);
+    expect(problemsOf({ services: { a: to('b'), b: to('c'), c: to('a'), d: to('a') } })).toMatchObject(
+      ['a', 'b', 'c'].map((name) => ({
+        name: `services.${name}.mirror.to`,
+        expected: `a service whose copies do not come back to ${name}`,
+      })),
+    );
+    const environment = { FAIRLEAD_SERVICE_A_MIRROR: 'nobody' };
+    expect(problemsOf({ services: { a: at }, environment })).toMatchObject([{ name: 'FAIRLEAD_SERVICE_A_MIRROR' }]);
+  });
+});
+
+describe('faults on purpose', () => {
+  it.each<[string, ClientInit]>([
+    ['code', { services: { a: { from: at, injectFault: { ratio: 1, abortStatus: 503 } } } }],
+    [
+      'variables',
+      {
+        services: { a: at },
+        environment: { FAIRLEAD_INJECT_FAULT_RATIO: '1', FAIRLEAD_INJECT_FAULT_ABORT_STATUS: '503' },
+      },
+    ],
+  ])('by %s hit every attempt, right above the transport', async (_by, init) => {
+    const { clock, get, backend, layers, types } = world(init);
+    expect(await clock.run(get())).toBe(503);
+    expect(backend.calls).toEqual([]);
+    expect(types().filter((type) => type === 'fault.injected')).toHaveLength(3);
+    expect(types().filter((type) => type === 'attempt.ended')).toHaveLength(3);
+    expect(layers().at(-2)).toBe('injectFault');
+  });
+
+  it('hit only what carries the header, and count in shadow', async () => {
+    const injectFault = { ratio: 1, header: 'x-chaos', reset: true } as const;
+    const { clock, client, get } = world({ services: { a: { from: at, attempts: 1, injectFault } } });
+    expect(await get()).toBe(200);
+    const hit = client.fetch('http://a/', { headers: { 'x-chaos': '1' } });
+    await expect(clock.run(hit)).rejects.toMatchObject({ cause: { code: 'ERR_TRANSPORT' } });
+    const shadow = world({ services: { a: { from: at, injectFault: { ratio: 1, reset: true, mode: 'shadow' } } } });
+    expect([await shadow.get(), shadow.types().includes('policy.shadowed')]).toEqual([200, true]);
+  });
+
+  it('are refused in production unless forced, and told by the name under which they were given', () => {
+    vi.stubEnv('NODE_ENV', 'production');
+    expect(problemsOf({ services: { a: { from: at, injectFault: true } } })).toEqual([
+      { name: 'services.a.injectFault.force', value: false, expected: 'true where NODE_ENV is production' },
+    ]);
+    expect(world({ services: { a: { from: at, injectFault: { force: true } } } }).layers()).toContain('injectFault');
+    const environment = { FAIRLEAD_INJECT_FAULT_RESET: 'on', FAIRLEAD_INJECT_FAULT_ABORT_STATUS: '500' };
+    expect(problemsOf({ services: { a: at, b: at }, environment })).toMatchObject([
+      { name: 'FAIRLEAD_INJECT_FAULT_RESET', expected: 'false beside abortStatus' },
+    ]);
+  });
+});
+
+describe('shadow', () => {
+  it('lets a breaker learn, and refuse nothing', async () => {
+    const breaker = { mode: 'shadow', minCalls: 5 } as const;
+    const { get, backend, types } = world(
+      { services: { a: { from: at, attempts: 1, health: false, breaker } } },
+      reply(500),
+    );
+    for (let i = 0; i < 10; i++) expect(await get()).toBe(500);
+    expect(backend.calls).toHaveLength(10);
+    expect(types()).toEqual(expect.arrayContaining(['breaker.opened', 'policy.shadowed']));
+  });
+
+  it('lets a throttle learn, with its options', async () => {
+    const run = async (mode: 'on' | 'shadow') => {
+      const { get, types } = world(
+        {
+          services: {
+            a: { from: at, attempts: 1, health: false, breaker: false, throttle: { mode, k: 1.1, minCalls: 5 } },
+          },
+        },
+        reply(429),
+      );
+      const all = await Promise.all([get()]);
+      for (let i = 0; i < 40; i++) all.push(await get().catch(() => 0));
+      return { refused: all.filter((status) => status === 0).length, shadowed: types().includes('policy.shadowed') };
+    };
+    const acting = await run('on');
+    expect(acting.refused).toBeGreaterThan(20);
+    expect([acting.shadowed, await run('shadow')]).toEqual([false, { refused: 0, shadowed: true }]);
+  });
+});

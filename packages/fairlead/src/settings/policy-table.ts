@@ -1,0 +1,254 @@
+/** @module The rows of {@link ServiceSettings} for its policies. */
+import { type Check, checks } from '@fairlead/core';
+import {
+  breakerDefaults,
+  type FallbackFunction,
+  fallbackDefaults,
+  hedgeDefaults,
+  injectFaultDefaults,
+  mirrorDefaults,
+  paceDefaults,
+  retryBudgetDefaults,
+  retryDefaults,
+  throttleDefaults,
+} from '@fairlead/policies';
+import { rate, staticReply } from './compound-values.js';
+import type { ActiveMode } from './policy-settings.js';
+import type { ServiceSettings } from './service-settings.js';
+import { setting, type Table } from './setting.js';
+import {
+  boolean,
+  codeOnly,
+  duration,
+  integer,
+  list,
+  number,
+  numberAbove,
+  oneOf,
+  orInCode,
+  orOff,
+  ratio,
+  shareFrom,
+  text,
+  type ValueKind,
+} from './values.js';
+
+const budget = retryBudgetDefaults;
+const makesReply = checks.fn('a function that makes a reply') as Check<FallbackFunction>;
+const activeMode = (): ValueKind<ActiveMode> => oneOf<ActiveMode>('on', 'shadow');
+
+type PolicyName =
+  | 'attempts'
+  | 'retry'
+  | 'budget'
+  | 'hedge'
+  | 'throttle'
+  | 'breaker'
+  | 'limit'
+  | 'pace'
+  | 'fallback'
+  | 'mirror';
+
+/** The settings of policies. */
+export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
+  attempts: setting(integer(1, 10), retryDefaults.attempts, 'All tries, with the first; 1 turns retries off.'),
+  'retry.baseMs': setting(duration(), retryDefaults.baseMs, 'Longest wait before the second attempt.'),
+  'retry.maxMs': setting(duration(), retryDefaults.maxMs, 'Longest wait before any attempt.'),
+  'retry.maxRetryAfterMs': setting(
+    duration(),
+    retryDefaults.maxRetryAfterMs,
+    'Longest `Retry-After` that is waited for; if the service asks for more, its reply is handed back.',
+  ),
+  'retry.statuses': setting(
+    list(integer(400, 599)),
+    retryDefaults.statuses,
+    'Statuses that an idempotent request is repeated after.',
+  ),
+  budget: setting(boolean(), true, 'Whether retries are limited by a budget that all calls share.'),
+  'budget.ratio': setting(ratio(), budget.ratio, 'Retries per request.'),
+  'budget.minPerSecond': setting(
+    number(0),
+    budget.minPerSecond,
+    'Retries per second that are allowed whatever the traffic.',
+  ),
+  'budget.ttlMs': setting(duration(1_000, 60_000), budget.ttlMs, 'How long a request counts.'),
+  hedge: setting(
+    boolean(),
+    false,
+    'Whether to send idempotent requests once more that take longer than nearly all do.',
+  ),
+  'hedge.mode': setting(
+    activeMode(),
+    'on',
+    'Whether it acts; in `shadow` it sends nothing and counts the calls that it would have hedged.',
+  ),
+  'hedge.attempts': setting(
+    integer(2, 5),
+    hedgeDefaults.attempts,
+    'All attempts that may be out at the same time, with the first.',
+  ),
+  'hedge.delayMs': setting(
+    orOff(duration(1), null, 'auto'),
+    null,
+    'How long to wait before each further attempt; `auto` is as long as nearly all answers take.',
+  ),
+  'hedge.quantile': setting(
+    shareFrom(0.5),
+    hedgeDefaults.quantile,
+    'The share of answers that `auto` does not wait longer for, from 0.5 to below 1.',
+  ),
+  'hedge.ratio': setting(ratio(), hedgeDefaults.ratio, 'Further attempts per call at most.'),
+  throttle: setting(
+    boolean(),
+    false,
+    'Whether to send a service that refuses no more than it takes, as its answers show.',
+  ),
+  'throttle.mode': setting(
+    activeMode(),
+    'on',
+    'Whether it acts; in `shadow` it refuses nothing and counts what it would have refused.',
+  ),
+  'throttle.k': setting(numberAbove(1), throttleDefaults.k, 'Calls let through for each that is accepted.'),
+  'throttle.windowMs': setting(duration(1_000, 120_000), throttleDefaults.windowMs, 'How long a call counts.'),
+  'throttle.maxRatio': setting(shareFrom(0), throttleDefaults.maxRatio, 'The most that is refused, below 1.'),
+  'throttle.minCalls': setting(
+    integer(1),
+    throttleDefaults.minCalls,
+    'Calls that must be in the window before anything is refused.',
+  ),
+  breaker: setting(boolean(), true, 'Whether to stop calling the service while it fails.'),
+  'breaker.mode': setting(
+    activeMode(),
+    'on',
+    'Whether it acts; in `shadow` it refuses nothing and counts what it would have refused.',
+  ),
+  'breaker.errorRatio': setting(ratio(), breakerDefaults.errorRatio, 'Share of failures at which the breaker opens.'),
+  'breaker.minCalls': setting(
+    integer(1),
+    breakerDefaults.minCalls,
+    'Calls that must be in the window before the breaker may open.',
+  ),
+  'breaker.windowMs': setting(duration(100), breakerDefaults.windowMs, 'How long a call counts.'),
+  'breaker.openMs': setting(duration(1), breakerDefaults.openMs, 'How long the breaker stays open at first.'),
+  'breaker.maxOpenMs': setting(
+    duration(1),
+    breakerDefaults.maxOpenMs,
+    'How long the breaker stays open at most, after probes that failed.',
+  ),
+  'breaker.jitterRatio': setting(
+    ratio(),
+    breakerDefaults.jitterRatio,
+    'Each of these times is shortened by up to this share, at random.',
+  ),
+  'breaker.probes': setting(integer(1), breakerDefaults.probes, 'Probes that must succeed before the breaker closes.'),
+  'breaker.probeTimeoutMs': setting(
+    duration(1),
+    breakerDefaults.probeTimeoutMs,
+    'When a probe that has not ended counts as failed.',
+  ),
+  'breaker.slowMs': setting(orOff(duration(1), null), null, 'A call that took longer is a slow one.'),
+  'breaker.slowRatio': setting(ratio(), breakerDefaults.slowRatio, 'Share of slow calls at which the breaker opens.'),
+  'breaker.judge': setting(
+    codeOnly('function', checks.fn('a function of the outcome')),
+    breakerDefaults.judge,
+    'What an outcome says of the service.',
+    { env: null },
+  ),
+  limit: setting(orOff(rate(), false), false, 'Most calls per second that this process makes.'),
+  pace: setting(boolean(), false, 'Whether calls wait so that they go evenly spread, for a partner who counts them.'),
+  'pace.mode': setting(
+    activeMode(),
+    'on',
+    'Whether it acts; in `shadow` nothing waits, and what would have is counted.',
+  ),
+  'pace.perSecond': setting(numberAbove(0, 2_000), paceDefaults.perSecond, 'Calls let go per second.'),
+  'pace.maxQueue': setting(integer(1), paceDefaults.maxQueue, 'Calls that may wait; one more is refused.'),
+  'pace.priority': setting(
+    codeOnly('function', checks.orNull(checks.fn('a function of the call'))),
+    null,
+    'Which calls go first: 0 to 9; by default all are alike.',
+    { env: null },
+  ),
+  'pace.learn': setting(boolean(), paceDefaults.learn, 'Whether what the service answers changes the pace.'),
+  'pace.limiter': setting(
+    codeOnly('object', checks.orNull(checks.object('a Bottleneck in Redis mode'))),
+    null,
+    'A `Bottleneck` that a fleet shares.',
+    { env: null },
+  ),
+  'fallback.to': setting(
+    orInCode(orOff(staticReply(), null), makesReply),
+    null,
+    'What stands in for an answer that did not come.',
+    { env: 'FALLBACK' },
+  ),
+  'fallback.fromStatus': setting(
+    orOff(integer(400, 599), null),
+    fallbackDefaults.fromStatus,
+    'Replies with this status or a higher one are replaced, too.',
+  ),
+  'fallback.when': setting(
+    codeOnly('function', checks.fn('a function of the error')),
+    fallbackDefaults.when,
+    'Which errors are replaced.',
+    { env: null },
+  ),
+  'mirror.to': setting(
+    orOff(
+      text('the name of another service', 'search-next', (value) => value !== ''),
+      null,
+    ),
+    null,
+    'Another service of this client that gets copies of calls; itself it gets none.',
+    { env: 'MIRROR' },
+  ),
+  'mirror.mode': setting(
+    activeMode(),
+    'on',
+    'Whether it acts; in `shadow` it sends no copies and counts what it would have sent.',
+  ),
+  'mirror.ratio': setting(ratio(), mirrorDefaults.ratio, 'Share of calls that are copied.'),
+  'mirror.maxInFlight': setting(integer(1), mirrorDefaults.maxInFlight, 'Copies under way at the same time at most.'),
+  'mirror.timeoutMs': setting(duration(1), mirrorDefaults.timeoutMs, 'How long a copy may take.'),
+  'mirror.unsafe': setting(boolean(), mirrorDefaults.unsafe, 'Whether calls are copied that are not idempotent.'),
+};
+
+/** The settings of faults on purpose, which stand apart: they are for trials. */
+export const injectFaultTable: Table<Pick<ServiceSettings, 'injectFault'>> = {
+  injectFault: setting(boolean(), false, 'Whether to put faults in the way of attempts on purpose.'),
+  'injectFault.mode': setting(
+    activeMode(),
+    'on',
+    'Whether it acts; in `shadow` it counts the attempts that it would have hit.',
+  ),
+  'injectFault.ratio': setting(ratio(), injectFaultDefaults.ratio, 'Share of attempts that are hit.'),
+  'injectFault.header': setting(
+    orOff(
+      text('the name of a header in lower case', 'x-chaos', (value) => /^[!-@[-~]+$/.test(value)),
+      null,
+    ),
+    null,
+    'Only calls with this request header, whatever its value.',
+  ),
+  'injectFault.latencyMs': setting(duration(), injectFaultDefaults.latencyMs, 'Added before an attempt is sent.'),
+  'injectFault.abortStatus': setting(
+    orOff(integer(200, 599), null),
+    injectFaultDefaults.abortStatus,
+    'Answered with this status instead of being sent.',
+  ),
+  'injectFault.reset': setting(
+    boolean(),
+    injectFaultDefaults.reset,
+    'Whether they fail as if the connection had been reset; not beside `abortStatus`.',
+  ),
+  'injectFault.slowBodyMs': setting(
+    duration(),
+    injectFaultDefaults.slowBodyMs,
+    "Added before each piece of a reply's body.",
+  ),
+  'injectFault.force': setting(
+    boolean(),
+    injectFaultDefaults.force,
+    'Also where `NODE_ENV` is `production`, which is refused otherwise.',
+  ),
+};
