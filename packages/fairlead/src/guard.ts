@@ -1,6 +1,6 @@
 /** @module Makes a guard out of what code and environment say. */
 import { type Runtime, systemClock } from '@fairlead/core';
-import { createDrain, createGuard, type Guard, healthRoutes } from '@fairlead/server';
+import { createDrain, createGuard, type Guard, healthRoutes, shed } from '@fairlead/server';
 import { ambientReader, runWith } from '@fairlead/telemetry';
 import { inboundLayers } from './inbound.js';
 import { type Environment, type InboundOptions, resolveInbound } from './settings/index.js';
@@ -29,6 +29,7 @@ export function createServiceGuard(init: GuardInit = {}): Guard {
     run: (call, work) => runWith(ambientOf(call), work),
     health: health === false ? null : healthRoutes({ ...health, runtime }),
     drain: drain === false ? null : createDrain({ service, ...drain, runtime }),
+    shed: shed({ clock: runtime.clock }),
     runtime,
     maxTimeoutMs,
     ...(settings.onError === null ? {} : { onError: settings.onError }),

@@ -11,11 +11,13 @@ import {
   type Reply,
   type ReplyBody,
   type ReplyHeaders,
+  retryHeader,
   Scope,
   tellEnd,
 } from '@fairlead/core';
 import { announceEnd, sessionOf } from './http2-sessions.js';
 import { aloneInPipeline, enterPipeline, leavePipeline } from './pipeline.js';
+import type { Shedder } from './shed.js';
 
 /** Runs what stands behind the guard; called with an error, it skips that and reports the error. */
 export type Next = (error?: unknown) => unknown;
@@ -74,6 +76,8 @@ export class Exchange extends Scope implements Reply {
   readonly #writeHead: ServerResponse['writeHead'];
   /** The last argument of `writeHead`: frameworks keep headers to themselves until then. */
   #given: unknown = null;
+  /** Monotonic ms at which the handler was started, if somebody wants to know how long it takes. */
+  #begunAt = 0;
   #answer: Promise<Reply> | null = null;
   #resolve: ((reply: Reply) => void) | null = null;
   #reject: ((error: unknown) => void) | null = null;
@@ -88,6 +92,8 @@ export class Exchange extends Scope implements Reply {
     readonly response: ServerResponse,
     readonly next: Next,
     readonly host: ExchangeHost,
+    /** Who let it in, until that is told that it has been answered. */
+    private shed: Pick<Shedder, 'leave'> | null = null,
   ) {
     const outer = (request as Marked)[current] ?? null;
     super(clock, outer);
@@ -142,6 +148,7 @@ export class Exchange extends Scope implements Reply {
     // The clock is read only for a request that has a deadline: the event loop may have been blocked past it.
     if (scope.canceled || (scope.deadlineAt !== Number.POSITIVE_INFINITY && scope.expired())) return expiry(scope);
     this.call = call;
+    if (this.shed !== null) this.#begunAt = this.clock.now();
     const answer = new Promise<Reply>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -164,10 +171,17 @@ export class Exchange extends Scope implements Reply {
   writeHead(args: unknown[]): ServerResponse {
     const first = this.outermost;
     first.#given = args.at(-1);
+    if (this.gaveUp === true && Number(args[0] ?? this.status) >= 500) this.#forbidRetry();
     if (this.host.draining) first.#lastAnswer();
     const result = (first.#writeHead as (...args: unknown[]) => ServerResponse).apply(this.response, args);
     for (let each: Exchange | null = this; each !== null; each = each.outer) each.#headWritten();
     return result;
+  }
+
+  /** Everything has been tried behind this answer: whoever called must not try all of it again. */
+  #forbidRetry(): void {
+    const { response } = this;
+    if (!response.headersSent && !response.hasHeader(retryHeader)) response.setHeader(retryHeader, 'no');
   }
 
   /** The exchange of the first guard that this request met. */
@@ -190,7 +204,15 @@ export class Exchange extends Scope implements Reply {
   #headWritten(): void {
     if (this.at !== 0) return;
     this.at = this.clock.now();
+    // The handler's work is done, or nearly so: what is left is up to how fast the client reads, and may last for hours.
+    this.#leave(this.call === null ? null : this.at - this.#begunAt);
     this.#resolve?.(this);
+  }
+
+  #leave(ms: number | null): void {
+    const shed = this.shed;
+    this.shed = null;
+    shed?.leave(ms);
   }
 
   /** The request is over, whichever way. */
@@ -207,6 +229,7 @@ export class Exchange extends Scope implements Reply {
       this.cancel(this.#endError);
       this.#reject?.(this.#endError);
     }
+    this.#leave(null);
     this.close();
     if (this.outer === null) leavePipeline(this.request);
     if (this.#listener !== null) tellEnd(this.#listener, this.#endError);

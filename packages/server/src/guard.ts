@@ -28,11 +28,14 @@ import { headerPairs } from './header-pairs.js';
 import type { Health } from './health.js';
 import { guardHono, type HonoMiddleware, type HonoOptions } from './hono.js';
 import { sessionOf } from './http2-sessions.js';
+import { readAttempt } from './inbound-attempt.js';
 import { readTimeoutMs } from './inbound-deadline.js';
 import { guardNode, type NodeListener } from './node.js';
-import { type LimitRefusal, refusalKind, refusalStatus, refuse } from './refusal.js';
+import { aloneInPipeline } from './pipeline.js';
+import { admissionHeader, type LimitRefusal, refusalKind, refusalStatus, refuse, refuseAtOnce } from './refusal.js';
 import { sendReply } from './send-reply.js';
 import type { Serving } from './serving.js';
+import type { Door, Shedder } from './shed.js';
 
 /** Runs `work` in the ambient context of `call`, so that outbound calls made inside find it. */
 export type RunInContext = <T>(call: Call, work: () => T) => T;
@@ -52,6 +55,8 @@ export interface GuardOptions {
   readonly drain: Drain | null;
   /** Paths that are answered before anything else and count towards nothing. Default none. */
   readonly health: Health | null;
+  /** Refuses what is more than this process can do, before anything is made of it. Default none. */
+  readonly shed: Shedder | null;
   /** Time, chance and events. Default: the real clock, and no listener. */
   readonly runtime: Runtime;
   /**
@@ -73,6 +78,7 @@ export const guardDefaults: GuardOptions = Object.freeze({
   run: (_call, work) => work(),
   drain: null,
   health: null,
+  shed: null,
   runtime: Object.freeze({ clock: systemClock }),
   onError: (error) => console.error(error),
   maxTimeoutMs: null,
@@ -84,6 +90,7 @@ const rules: Checks<GuardOptions> = {
   run: checks.fn(),
   drain: checks.orNull(checks.object('a drain made by createDrain')),
   health: checks.orNull(checks.object('health routes made by healthRoutes')),
+  shed: checks.orNull(checks.object('a shedder made by shed')),
   runtime: checks.object(),
   onError: checks.fn(),
   maxTimeoutMs: checks.orNull(checks.ms(1)),
@@ -101,10 +108,11 @@ export interface Guard extends Serving {
   hono(options?: HonoOptions): HonoMiddleware;
 }
 
-class InboundEngine implements Guard, ExchangeHost {
+class InboundEngine implements Guard, ExchangeHost, Door {
   readonly #options: GuardOptions;
   readonly #stack: Handler;
   readonly #drain: Drain | null;
+  readonly #shed: Shedder | null;
   readonly #maxTimeoutMs: number;
   /** The server of the last request, so that the drain is not asked about it again and again. */
   #server: unknown = null;
@@ -112,6 +120,7 @@ class InboundEngine implements Guard, ExchangeHost {
   constructor(options: GuardOptions) {
     this.#options = options;
     this.#drain = options.drain;
+    this.#shed = options.shed;
     this.#maxTimeoutMs = options.maxTimeoutMs ?? Number.POSITIVE_INFINITY;
     this.#stack = compose(options.layers, (call) => exchangeOf(call).begin(call));
   }
@@ -137,20 +146,36 @@ class InboundEngine implements Guard, ExchangeHost {
   }
 
   serve(request: IncomingMessage, response: ServerResponse, next: Next): void {
-    const { service, runtime, health } = this.#options;
-    const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
+    const { runtime, health } = this.#options;
     if (this.#drain !== null) this.#meet(request, this.#drain);
-    if (health?.answer(path, request, response, this.draining)) return;
+    if (health?.answer(pathOf(request), request, response, this.draining)) return;
+    const at = runtime.clock.now();
+    if (this.#shed === null) this.letIn(request, response, next, at);
+    else this.#shed.arrive(this, request, response, next, at);
+  }
+
+  turnAway(request: IncomingMessage, response: ServerResponse): void {
+    const { service, runtime } = this.#options;
+    runtime.on?.({ type: 'request.refused', service, by: 'concurrency', status: refusalStatus.capacity, key: null });
+    const last = this.draining && aloneInPipeline(request);
+    refuseAtOnce(request, response, this.#shed?.admission ?? null, last, runtime.clock);
+  }
+
+  letIn(request: IncomingMessage, response: ServerResponse, next: Next, at: number): void {
+    const { service, runtime } = this.#options;
     const clock = runtime.clock;
-    const at = clock.now();
-    const exchange = new Exchange(clock, request, response, next, this);
+    const shed = this.#shed;
+    const exchange = new Exchange(clock, request, response, next, this, shed);
+    if (shed !== null && shed.admission !== null) response.setHeader(admissionHeader, shed.admission);
     const headers = headerPairs(request.rawHeaders);
+    const attempt = readAttempt(headers);
+    if (attempt > 1) exchange.inheritedAttempt = attempt;
     const timeoutMs = Math.min(readTimeoutMs(headers), this.#maxTimeoutMs);
     if (timeoutMs !== Number.POSITIVE_INFINITY) exchange.expireAt(at + timeoutMs, 'call', timeoutMs);
     const method = request.method ?? 'GET';
     // biome-ignore format: one line per thing would be longer than the function
     const call = new Call(
-      service, method, path, headers, null, exchange, runtime, isIdempotentMethod(method), 1, null, at, new Tried(), null, noAttributes,
+      service, method, pathOf(request), headers, null, exchange, runtime, isIdempotentMethod(method), 1, null, at, new Tried(), null, noAttributes,
     );
     let answer: ReturnType<Handler>;
     try {
@@ -230,6 +255,11 @@ class InboundEngine implements Guard, ExchangeHost {
     const session = sessionOf(request);
     if (session !== undefined) drain.addSession(session);
   }
+}
+
+/** Express cuts off of `url` what a router has matched. */
+function pathOf(request: IncomingMessage): string {
+  return (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
 }
 
 const noAttributes = Object.freeze(Object.create(null)) as Readonly<Record<string | symbol, unknown>>;

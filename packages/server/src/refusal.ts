@@ -2,12 +2,15 @@
  * @module What a request that does not reach its handler is told: problem details (RFC 9457) with the types that the
  * RateLimit headers draft registers, and when to come back. Nothing of the inside is in it.
  */
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Clock, errorCode, type RejectedError } from '@fairlead/core';
 import { BodyTooLongError, bodyTooLong } from './body-limit.js';
 
 /** Says that a refused request was not processed, so it is safe to send it elsewhere, whatever its method. */
 export const nackHeader = 'x-fairlead-nack';
+
+/** Tells how much of what it is asked a server lets in at the moment, from 0 to 1: callers then ask for less. */
+export const admissionHeader = 'x-fairlead-admission';
 
 /** A refusal by rate limits, which knows the names of the policies that were violated, and whom the first has refused. */
 export type LimitRefusal = RejectedError & { readonly policies?: readonly string[]; readonly key?: string };
@@ -77,6 +80,46 @@ export function refuse(response: ServerResponse, kind: RefusalKind, error: unkno
       if (error instanceof BodyTooLongError) send(response, 413, bodyTooLong);
       else send(response, 500, failedBody);
   }
+}
+
+/** What is the same in every refusal for want of capacity, in the form that Node writes without looking at it again. */
+const capacityHead = [
+  'Content-Type',
+  'application/problem+json',
+  'Content-Length',
+  String(capacityBody.length),
+  nackHeader,
+  'retryable',
+  'Retry-After',
+];
+
+/**
+ * Refuses for want of capacity, of which a server in an overload does more than anything else: with nothing made but one list
+ * of headers, and head and body in one piece.
+ * @param admission what callers are told of how much is let in; null if nothing
+ * @param last whether the connection is to be given up
+ */
+export function refuseAtOnce(
+  request: IncomingMessage,
+  response: ServerResponse,
+  admission: string | null,
+  last: boolean,
+  clock: Clock,
+): void {
+  const seconds = String(CAPACITY_SECONDS + Math.floor(clock.random() * (JITTER_SECONDS + 1)));
+  if (request.httpVersionMajor > 1) {
+    // Of HTTP/2, and of stand-ins for requests of WHATWG, of which writeHead takes no such list.
+    if (admission !== null) response.setHeader(admissionHeader, admission);
+    response.setHeader('Retry-After', seconds);
+    response.setHeader(nackHeader, 'retryable');
+    send(response, 503, capacityBody);
+    return;
+  }
+  const head = [...capacityHead, seconds];
+  if (admission !== null) head.push(admissionHeader, admission);
+  if (last) head.push('Connection', 'close');
+  response.writeHead(503, head);
+  response.end(capacityBody, 'latin1');
 }
 
 /** Exact, not jittered: the bucket says when there is room, and says it differently to each caller. */

@@ -1,0 +1,58 @@
+/**
+ * @module How much is asked of a process, as a multiple of what it can do. Learnt in short windows from arrivals, from how
+ * long the event loop was at work, and from what it did in that time; so what is refused counts as asked for.
+ */
+
+/** The length of a window, in ms. */
+export const WINDOW_MS = 50;
+/** The weight of the latest window. */
+const WEIGHT = 0.3;
+/** One window counts for no more than this: how far above is of no interest, but how soon it is over is. */
+const MOST = 2;
+
+/** Demand over capacity. */
+export class Demand {
+  /** Smoothed; at 1, all is used and nothing is left over. */
+  value = 0;
+  /** How long the loop works for one request that is let in, in ms; 0 while unknown. */
+  costMs = 0;
+  /** Requests let in, of all that came, smoothed. */
+  admission = 1;
+  /** Since the window began. */
+  arrived = 0;
+  admitted = 0;
+  /** Monotonic ms at which the window ends. */
+  windowEnd = Number.NEGATIVE_INFINITY;
+  #begun = 0;
+  #activeMs = 0;
+
+  /**
+   * Ends the window, and begins the next.
+   * @param activeMs for how long the loop has been working, in all
+   * @param crowding demand on handlers that may work at a time, over how many may; 0 if there were always some free
+   */
+  turn(now: number, activeMs: number, crowding: number): void {
+    const elapsed = now - this.#begun;
+    const active = Math.min(elapsed, activeMs - this.#activeMs);
+    const { arrived, admitted } = this;
+    const first = this.windowEnd === Number.NEGATIVE_INFINITY;
+    this.#begun = now;
+    this.#activeMs = activeMs;
+    this.windowEnd = now + WINDOW_MS;
+    this.arrived = this.admitted = 0;
+    if (first || elapsed <= 0) return;
+    const weight = elapsed < 2 * WINDOW_MS ? WEIGHT : 1 - (1 - WEIGHT) ** (elapsed / WINDOW_MS);
+    if (admitted > 0) {
+      const cost = active / admitted;
+      // A pause in which nothing was done must not pass for work.
+      this.costMs = this.costMs === 0 ? cost : this.costMs + WEIGHT * (Math.min(cost, 2 * this.costMs) - this.costMs);
+    }
+    if (arrived > 0) this.admission += weight * (Math.min(1, admitted / arrived) - this.admission);
+    // Two estimates, of which each is wrong in its own way: by the work that came, which a process that mostly did other
+    // things has no measure of, and by how busy it was, which a pause exaggerates.
+    const byWork = (arrived * this.costMs) / elapsed;
+    const byTime = (active / elapsed) * Math.max(1, arrived / Math.max(1, admitted));
+    const present = Math.min(MOST, Math.max(Math.min(byWork, byTime), crowding));
+    this.value += weight * (present - this.value);
+  }
+}

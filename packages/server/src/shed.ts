@@ -1,0 +1,340 @@
+/**
+ * @module Keeps a server that is asked for more than it can do at what it can do: a few wait, newest first, the rest is
+ * refused at once and cheaply. Ideas: "Fail at Scale" (ACM Queue, 2015) for how long anybody waits, DAGOR (SoCC 2018) for
+ * classes and for telling callers, Netflix's concurrency-limits for how many at a time.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Checks, type Clock, check, checks, resolveOptions, systemClock, Timer } from '@fairlead/core';
+import { type Criticality, criticalities, readClaim } from './criticality.js';
+import { Demand } from './demand.js';
+import { type EventLoop, eventLoop } from './event-loop.js';
+import type { Next } from './exchange.js';
+import { FairShares } from './fair-shares.js';
+import { GradientLimit } from './gradient-limit.js';
+import { Waiting, WaitingLines } from './waiting-line.js';
+
+/** Options of {@link shed}. */
+export interface ShedOptions {
+  /** How long a request may wait while there is only a burst, in ms. Default 100. */
+  readonly maxWaitMs: number;
+  /** How long it may wait in an overload, in ms, if handlers are fast enough for that. Default 5. */
+  readonly targetMs: number;
+  /** How many may wait. Default 1,000. */
+  readonly maxWaiting: number;
+  /** The least that a limit on handlers at work is lowered to. Default 4. */
+  readonly minLimit: number;
+  /** The most that it is raised to. Default 1,000. */
+  readonly maxLimit: number;
+  /** What it begins with. Default 100. */
+  readonly initialLimit: number;
+  /** How many times as long as when not crowded handlers may take before there are fewer at a time. Default 1.5. */
+  readonly tolerance: number;
+  /** From which share of the heap's limit on the least critical are refused; the most critical are so at the limit. Default 0.9. */
+  readonly heapRatio: number;
+  /** What a request is that says nothing of itself. Default `critical`. */
+  readonly criticality: Criticality;
+  /**
+   * Whether a caller may say that a request is more critical than that; less is believed of anybody. Must not throw.
+   * Default: callers whose certificate the server has verified.
+   */
+  readonly trusts: (request: IncomingMessage) => boolean;
+  /**
+   * Tells tenants apart: in an overload, those who ask for more than an equal share come after the others of their class.
+   * Must not throw. Default null: all are one.
+   */
+  readonly tenant: ((request: IncomingMessage) => string) | null;
+  /** The process that is protected. Default: the event loop of this thread. */
+  readonly loop: EventLoop;
+  /** Time and chance. Default: the real clock. */
+  readonly clock: Clock;
+}
+
+/** Defaults of {@link ShedOptions}. */
+export const shedDefaults: Readonly<ShedOptions> = Object.freeze({
+  maxWaitMs: 100,
+  targetMs: 5,
+  maxWaiting: 1_000,
+  minLimit: 4,
+  maxLimit: 1_000,
+  initialLimit: 100,
+  tolerance: 1.5,
+  heapRatio: 0.9,
+  criticality: 'critical',
+  trusts: isVerified,
+  tenant: null,
+  loop: eventLoop,
+  clock: systemClock,
+} satisfies ShedOptions);
+
+const rules: Checks<ShedOptions> = {
+  maxWaitMs: checks.ms(1, 60_000),
+  targetMs: checks.ms(1, 60_000),
+  maxWaiting: checks.integer(1, 1_000_000),
+  minLimit: checks.integer(1),
+  maxLimit: checks.integer(1),
+  initialLimit: checks.integer(1),
+  tolerance: checks.number(1, 100),
+  heapRatio: checks.ratio(),
+  criticality: checks.oneOf<Criticality>(...criticalities),
+  trusts: checks.fn('a function of the request'),
+  tenant: checks.orNull(checks.fn('a function from a request to a string')),
+  loop: check('an event loop: afterReading, activeMs, heapRatio', (v) => isLoop(v)),
+  clock: checks.object('a clock'),
+};
+
+function isLoop(value: unknown): boolean {
+  const { afterReading, activeMs, heapRatio } = (value ?? {}) as Partial<EventLoop>;
+  return [afterReading, activeMs, heapRatio].every((each) => typeof each === 'function');
+}
+
+function isVerified(request: IncomingMessage): boolean {
+  return (request.socket as { authorized?: boolean }).authorized === true;
+}
+
+/** Who lets requests in, and turns them away, as a shedder says. */
+export interface Door {
+  /** Takes a request to its handler; `leave` of the shedder is called once it has been answered. */
+  letIn(request: IncomingMessage, response: ServerResponse, next: Next, at: number): void;
+  /** Answers in place of the handler that there is no room. */
+  turnAway(request: IncomingMessage, response: ServerResponse): void;
+}
+
+/** Decides whom a server lets in. Made by {@link shed}, one for each guard. */
+export interface Shedder {
+  /** A request has come at monotonic time `at`: lets it in through `door`, now or soon, or turns it away. */
+  arrive(door: Door, request: IncomingMessage, response: ServerResponse, next: Next, at: number): void;
+  /** A request that was let in has been answered, after `ms`, or, for null, has ended otherwise. */
+  leave(ms: number | null): void;
+  /** What is asked of this process, over what it can do. */
+  readonly demand: number;
+  /** The share of what is asked for that is let in, 0 to 1, in the form that callers are told; null while all is. */
+  readonly admission: string | null;
+  /** How many handlers may work at a time, at present. */
+  readonly limit: number;
+  /** How many do. */
+  readonly inFlight: number;
+  /** How many wait. */
+  readonly waiting: number;
+}
+
+/** Up to this demand, nobody is in a hurry. Clients who wait for answers can fill a server to 1, and no further. */
+const CALM = 1.05;
+/** From this demand on, nobody waits for longer than can be of use. */
+const OVERLOAD = 1.35;
+/** For so long handlers may run in a turn of the loop before others wait until it has read what has come meanwhile, in ms. */
+const TURN_MS = 1;
+/** Each class has a line, and one behind it for retries and for tenants who want too much. */
+const RANKS = criticalities.length * 2;
+/** How much longer than others the most critical may wait. */
+const PATIENCE = 4;
+/** The share of the heap's limit between where one class is beginning to be refused and where all of it is. */
+const MEMORY_EVERY = 10;
+
+class OverloadShedder extends Timer implements Shedder {
+  readonly #options: Readonly<ShedOptions>;
+  readonly #clock: Clock;
+  readonly #loop: EventLoop;
+  readonly #lines = new WaitingLines(RANKS);
+  readonly #demand = new Demand();
+  readonly #limit: GradientLimit;
+  readonly #shares: FairShares | null;
+  readonly #ordinary: number;
+  #door: Door | null = null;
+  #inFlight = 0;
+  /** Whether somebody had to wait for a handler to end since the window began. */
+  #crowded = false;
+  /** Mean time to the head of an answer, in ms. */
+  #handlerMs = 0;
+  /** Whether {@link #afterReading} will be called in this turn of the loop. */
+  #turning = false;
+  #turnAt = 0;
+  #windows = 0;
+  /** How long anybody may wait now, in ms, and how many. */
+  #waitMs: number;
+  #places: number;
+  #heap = 0;
+  #told: string | null = null;
+  readonly #afterReading = (): void => this.#turned();
+
+  constructor(options: Readonly<ShedOptions>) {
+    super();
+    this.background = true;
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#loop = options.loop;
+    this.#limit = new GradientLimit(options);
+    this.#shares = options.tenant === null ? null : new FairShares();
+    this.#ordinary = criticalities.indexOf(options.criticality);
+    this.#waitMs = options.maxWaitMs;
+    this.#places = options.maxWaiting;
+  }
+
+  get demand(): number {
+    return this.#demand.value;
+  }
+  get admission(): string | null {
+    return this.#told;
+  }
+  get limit(): number {
+    return this.#limit.value;
+  }
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+  get waiting(): number {
+    return this.#lines.size;
+  }
+
+  arrive(door: Door, request: IncomingMessage, response: ServerResponse, next: Next, at: number): void {
+    const demand = this.#demand;
+    if (!this.#turning) {
+      this.#turning = true;
+      this.#turnAt = at;
+      this.#loop.afterReading(this.#afterReading);
+    }
+    if (at >= demand.windowEnd) this.#endWindow(at);
+    demand.arrived++;
+    if (
+      this.#lines.size === 0 &&
+      demand.value <= CALM &&
+      at - this.#turnAt < TURN_MS &&
+      this.#inFlight < this.#limit.value &&
+      this.#heap === 0
+    ) {
+      this.#inFlight++;
+      demand.admitted++;
+      door.letIn(request, response, next, at);
+      return;
+    }
+    this.#door = door;
+    this.#line(door, request, response, next, at);
+  }
+
+  #line(door: Door, request: IncomingMessage, response: ServerResponse, next: Next, at: number): void {
+    const rank = this.#rank(request);
+    if (this.#heap > 0 && this.#refusedForMemory(rank)) {
+      door.turnAway(request, response);
+      return;
+    }
+    this.#lines.push(new Waiting(request, response, next, at, rank));
+    while (this.#lines.size > this.#places) this.#turnAway(this.#lines.evict() as Waiting);
+    if (this.#inFlight >= this.#limit.value) this.#crowded = true;
+    if (!this.armed) this.#clock.arm(this, at + Math.max(1, this.#waitMs));
+  }
+
+  #rank(request: IncomingMessage): number {
+    const { tenant, trusts } = this.#options;
+    const claim = readClaim(request.rawHeaders);
+    const { retry } = claim;
+    let rank = claim.rank ?? this.#ordinary;
+    if (rank < this.#ordinary && !trusts(request)) rank = this.#ordinary;
+    const greedy = tenant !== null && (this.#shares as FairShares).exceeds(tenant(request));
+    return rank * 2 + (retry || greedy ? 1 : 0);
+  }
+
+  /** The last tenth of the heap's limit is divided among the classes; in each part, more and more of one are refused. */
+  #refusedForMemory(rank: number): boolean {
+    const share = this.#heap * criticalities.length - (criticalities.length - 1 - (rank >> 1));
+    return share > 0 && this.#clock.random() < share;
+  }
+
+  /** Everything that there was to be read has been: the newest of them is the one that has waited least in the kernel. */
+  #turned(): void {
+    this.#turning = false;
+    const now = this.#clock.now();
+    if (now >= this.#demand.windowEnd) this.#endWindow(now);
+    if (this.#lines.size === 0) return;
+    this.#dropLate(now);
+    this.#letOneIn(now);
+    // One in each turn: what it runs in microtasks is then over, and what has come meanwhile is read before the next.
+    if (this.#lines.size > 0 && this.#inFlight < this.#limit.value) this.#turnOn(now);
+  }
+
+  #turnOn(now: number): void {
+    if (this.#turning) return;
+    this.#turning = true;
+    this.#turnAt = now;
+    this.#loop.afterReading(this.#afterReading);
+  }
+
+  #letOneIn(_now: number): void {
+    const hurry = this.#demand.value > CALM;
+    while (this.#inFlight < this.#limit.value) {
+      const entry = this.#lines.take(hurry);
+      if (entry === null) return;
+      if (entry.gone) continue;
+      this.#inFlight++;
+      this.#demand.admitted++;
+      const door = this.#door as Door;
+      entry.runInAsyncScope(door.letIn, door, entry.request, entry.response, entry.next, entry.at);
+      return;
+    }
+  }
+
+  leave(ms: number | null): void {
+    if (ms !== null) {
+      this.#limit.sample(ms, this.#inFlight);
+      this.#handlerMs = this.#handlerMs === 0 ? ms : this.#handlerMs + 0.05 * (ms - this.#handlerMs);
+    }
+    this.#inFlight--;
+    if (this.#lines.size > 0 && !this.#turning) this.#turnOn(this.#clock.now());
+  }
+
+  #dropLate(now: number): void {
+    for (let rank = 0; rank < RANKS; rank++) {
+      const waitMs = rank < 2 ? Math.min(this.#options.maxWaitMs, this.#waitMs * PATIENCE) : this.#waitMs;
+      for (;;) {
+        const entry = this.#lines.oldest(rank);
+        if (entry === null || now - entry.at < waitMs) break;
+        this.#lines.remove(entry);
+        this.#turnAway(entry);
+      }
+    }
+  }
+
+  #turnAway(entry: Waiting): void {
+    if (entry.gone) return;
+    const door = this.#door as Door;
+    entry.runInAsyncScope(door.turnAway, door, entry.request, entry.response);
+  }
+
+  /** @internal Nobody has let those in who wait: handlers are slow, and all are at work. */
+  fire(): void {
+    const now = this.#clock.now();
+    if (now >= this.#demand.windowEnd) this.#endWindow(now);
+    this.#dropLate(now);
+    if (this.#lines.size > 0) this.#clock.arm(this, now + Math.max(1, this.#waitMs / 2));
+  }
+
+  #endWindow(now: number): void {
+    const { maxWaitMs, targetMs, maxWaiting, heapRatio } = this.#options;
+    const demand = this.#demand;
+    const elapsed = demand.windowEnd === Number.NEGATIVE_INFINITY ? 0 : now - demand.windowEnd + 50;
+    const crowding =
+      this.#crowded && elapsed > 0 ? ((demand.arrived / elapsed) * this.#handlerMs) / this.#limit.value : 0;
+    const pace = demand.admitted > 0 && elapsed > 0 ? elapsed / demand.admitted : maxWaitMs;
+    demand.turn(now, this.#loop.activeMs(), crowding);
+    this.#crowded = this.#lines.size > 0 && this.#inFlight >= this.#limit.value;
+    this.#windows++;
+    if (this.#windows % 2 === 0) this.#limit.update(demand.value <= 0.9);
+    if (this.#windows % MEMORY_EVERY === 1) {
+      const over = (this.#loop.heapRatio() - heapRatio) / Math.max(1e-3, 1 - heapRatio);
+      this.#heap = Math.min(1, Math.max(0, over));
+    }
+    // Between calm and overload the time to wait goes from the one to the other, by equal factors.
+    const hurry = Math.min(1, Math.max(0, (demand.value - CALM) / (OVERLOAD - CALM)));
+    const least = Math.min(maxWaitMs, Math.max(targetMs, 2.5 * pace));
+    this.#waitMs = maxWaitMs * (least / maxWaitMs) ** hurry;
+    this.#places = hurry === 0 ? maxWaiting : Math.min(maxWaiting, Math.ceil(this.#waitMs / pace) + 1);
+    this.#told = hurry > 0 && demand.admission < 0.995 ? demand.admission.toFixed(3) : null;
+    this.#shares?.turn(hurry > 0);
+  }
+}
+
+/**
+ * Makes a shedder, for the guard's option of this name.
+ * @throws ConfigError if an option is unknown or wrong
+ */
+export function shed(options?: Partial<ShedOptions>): Shedder {
+  return new OverloadShedder(resolveOptions('shed', options, shedDefaults, rules));
+}
