@@ -16,8 +16,8 @@
  * A failure still costs opossum one pass over its ten buckets, and two promises: 10 to 30 µs, whatever the traffic.
  */
 import { EventEmitter } from 'node:events';
-import CircuitBreaker from 'opossum';
 import { type BreakerEngine, BreakerWindow, type EngineCounts, type EngineSettings } from './breaker-window.js';
+import { loadOpossum } from './load-engine.js';
 
 const BUCKETS = 10;
 
@@ -47,7 +47,7 @@ const ignore = (): void => {};
 export class OpossumEngine implements BreakerEngine {
   /** When {@link turn} is next due, in monotonic ms. */
   turnAt: number = Number.NEGATIVE_INFINITY;
-  readonly #circuit: CircuitBreaker;
+  readonly #circuit: InstanceType<ReturnType<typeof loadOpossum>>;
   readonly #turner = new EventEmitter();
   readonly #bucketMs: number;
   #told: Settled = failed;
@@ -69,6 +69,7 @@ export class OpossumEngine implements BreakerEngine {
       enableSnapshots: false,
       rotateBucketController: this.#turner,
     } as const;
+    const CircuitBreaker = loadOpossum();
     // biome-ignore lint/suspicious/noExplicitAny: a thenable, which is all that opossum asks for, is no Promise to the types
     this.#circuit = new CircuitBreaker(() => this.#told as any, options);
     this.#circuit.removeAllListeners('open');

@@ -39,10 +39,10 @@ export class PaceRate {
     if (status === 429 || asked !== null) {
       const ms = asked ?? (quota?.remaining === 0 ? quota.resetMs : UNSAID_HOLD_MS);
       // Many may be refused at the same moment: that is one piece of news.
-      if (now < this.holdUntil) return this.#hold(now, ms);
+      if (now < this.holdUntil) return this.hold(now, ms);
       this.perSecond /= 2;
       this.#raiseAt = now + ms + RAISE_MS;
-      this.#hold(now, ms);
+      this.hold(now, ms);
       return true;
     }
     if (quota !== null) return this.#spread(quota, now);
@@ -52,7 +52,8 @@ export class PaceRate {
     return true;
   }
 
-  #hold(now: number, ms: number): boolean {
+  /** Nothing goes for `ms`, at most five minutes. @returns whether that is longer than before */
+  hold(now: number, ms: number): boolean {
     const until = now + Math.min(ms, MOST_HOLD_MS);
     if (until <= this.holdUntil) return false;
     this.holdUntil = until;
@@ -60,7 +61,7 @@ export class PaceRate {
   }
 
   #spread({ remaining, resetMs }: Quota, now: number): boolean {
-    if (remaining === 0) return this.#hold(now, resetMs);
+    if (remaining === 0) return this.hold(now, resetMs);
     if (resetMs === 0) return false;
     const before = this.perSecond;
     this.perSecond = Math.min(this.#most, (remaining * 1_000) / resetMs);

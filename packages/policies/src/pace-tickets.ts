@@ -7,15 +7,22 @@
  *   several calls.
  * - It waits by the wall clock. Should that be set back, tickets would be due hours later: a timer of ours finds out, and
  *   begins anew.
- * - Its Redis mode shares the pace with a fleet. Whoever makes such a limiter hands it in.
+ * - Its Redis mode shares the pace with a fleet: `fleetPace`. Any other limiter may be handed in, too.
  */
 import { type Clock, Timer } from '@fairlead/core';
-import Bottleneck from 'bottleneck';
+import { loadBottleneck } from './load-engine.js';
 
 /** What `pace` needs of a limiter: a `Bottleneck` is one. It alone decides how fast its jobs run. */
 export interface PaceLimiter {
   schedule<R>(job: () => PromiseLike<R>): Promise<R>;
   updateSettings(settings: { minTime: number }): unknown;
+  /**
+   * For a limiter that takes its pace from the layer that it was given to. Called once, before the first job.
+   * @param held to be called when nobody of the fleet may go for so long, in ms
+   */
+  begin?(clock: Clock, perSecond: number, held: (ms: number) => void): void;
+  /** The partner has asked this process to wait for so long, in ms; others may want to know. */
+  hold?(ms: number): void;
 }
 
 /** Tickets that may be out at once: enough that bottleneck's own latency does not show. */
@@ -47,7 +54,7 @@ export class PaceTickets extends Timer {
     this.#run = run;
     this.#batch = given === null ? Math.max(1, Math.ceil(perSecond / SINGLE_PER_SECOND)) : 1;
     this.#minTime = (this.#batch * 1_000) / perSecond;
-    this.#limiter = given ?? new Bottleneck({ minTime: this.#minTime });
+    this.#limiter = given ?? this.#newLimiter();
   }
 
   /** `waiting` calls wait. */
@@ -58,7 +65,8 @@ export class PaceTickets extends Timer {
 
   setRate(perSecond: number): void {
     this.#minTime = (this.#batch * 1_000) / perSecond;
-    this.#limiter.updateSettings({ minTime: this.#minTime });
+    // In Redis mode it asks a server, which may be gone; nobody else would hear of that.
+    Promise.resolve(this.#limiter.updateSettings({ minTime: this.#minTime })).catch(ignore);
   }
 
   /** The tickets that are out have not come in time. */
@@ -66,8 +74,12 @@ export class PaceTickets extends Timer {
     this.#generation++;
     const lost = this.#out * this.#batch;
     this.#out = 0;
-    this.#limiter = new Bottleneck({ minTime: this.#minTime });
+    this.#limiter = this.#newLimiter();
     this.want(lost);
+  }
+
+  #newLimiter(): PaceLimiter {
+    return new (loadBottleneck())({ minTime: this.#minTime });
   }
 
   #ask(): void {
@@ -92,3 +104,4 @@ export class PaceTickets extends Timer {
 
 const done = Promise.resolve();
 const settled = (): Promise<void> => done;
+const ignore = (): void => {};

@@ -13,6 +13,7 @@ import {
   Timer,
 } from '@fairlead/core';
 import { Gcra } from './gcra.js';
+import { loadBottleneck } from './load-engine.js';
 import { PaceQueue, PRIORITIES } from './pace-queue.js';
 import { PaceRate } from './pace-rate.js';
 import { type PaceLimiter, PaceTickets } from './pace-tickets.js';
@@ -33,9 +34,9 @@ export interface PaceOptions {
   /** Whether 429, `Retry-After` and `RateLimit` fields of the answers change the pace. Default true. */
   readonly learn: boolean;
   /**
-   * A limiter that a fleet shares: a `Bottleneck` in Redis mode, made with a `minTime` of its own. `perSecond` is then the
-   * pace of the whole fleet, by which waits are estimated, and what is learned changes it for all. If it fails, calls go
-   * without waiting. Default null: one of this layer alone.
+   * A limiter that a fleet shares: {@link fleetPace}. `perSecond` is then the pace of the whole fleet, by which waits are
+   * estimated, and what is learned changes it for all. Or a `Bottleneck` of your own, made with a `minTime` of its own; if
+   * that fails, calls go without waiting. Default null: one of this layer alone.
    */
   readonly limiter: PaceLimiter | null;
 }
@@ -52,7 +53,7 @@ export const paceDefaults: Readonly<PaceOptions> = Object.freeze({
 
 const USUAL = 5;
 
-const isLimiter = check('a Bottleneck, or null', (value) => {
+const isLimiter = check('a fleetPace(), a Bottleneck, or null', (value) => {
   if (value === null) return true;
   const { schedule, updateSettings } = Object(value) as Partial<PaceLimiter>;
   return typeof schedule === 'function' && typeof updateSettings === 'function';
@@ -71,6 +72,7 @@ class Pacer extends Timer {
     this.#options = options;
     this.#runtime = runtime;
     this.#rate = new PaceRate(options.perSecond);
+    options.limiter?.begin?.(runtime.clock, options.perSecond, (ms) => this.#rate.hold(runtime.clock.now(), ms));
     this.#tickets = new PaceTickets(runtime.clock, options.perSecond, options.limiter, (calls) => this.#serve(calls));
   }
 
@@ -119,9 +121,11 @@ class Pacer extends Timer {
     const { clock } = call.runtime;
     const rate = this.#rate;
     const now = reply.at;
+    const heldUntil = rate.holdUntil;
     if (!rate.observe(reply, now, clock.wall())) return;
     this.#tickets.setRate(rate.perSecond);
     const holdMs = Math.max(0, rate.holdUntil - now);
+    if (rate.holdUntil !== heldUntil) this.#options.limiter?.hold?.(holdMs);
     call.runtime.on?.({ type: 'pace.changed', service: call.service, perSecond: rate.perSecond, holdMs });
     if (this.armed) clock.arm(this, rate.holdUntil);
   }
@@ -152,6 +156,8 @@ export function pace(options?: Partial<PaceOptions>): Middleware {
   });
   if (given.mode === 'off') return named('pace', (call, next) => next(call));
   if (given.mode === 'shadow') return shadow(given);
+  // Whoever sets up a stack hears at once if it is missing, and no call waits for it to be loaded.
+  if (given.limiter === null) loadBottleneck();
   let pacer: Pacer | null = null;
   return named('pace', (call, next) => {
     pacer ??= new Pacer(given, call.runtime);
