@@ -9,6 +9,8 @@ import { Scope } from './scope.js';
 export class Tried {
   /** How often the call was sent, or was about to be: the number of its attempts that got as far as an endpoint. */
   sends = 0;
+  /** Set where an attempt was sent on a second connection because its first had died idle. Declared only: it is rare. */
+  declare replays?: number;
   #first: Endpoint | null = null;
   #rest: Endpoint[] | null = null;
 

@@ -25,6 +25,12 @@ export interface ReplyBody {
    * @throws TypeError if there is a sink already
    */
   attach(sink: BodySink): void;
+  /**
+   * Whether all of it has arrived, delivered or not. A body that has this property gathers what arrives, 64 KiB at least,
+   * while it has no sink, so that its end can be waited for before anybody reads it; one that only begins when it is
+   * attached has not.
+   */
+  readonly complete?: boolean | undefined;
   /** Asks for no more data until {@link resume}. */
   pause(): void;
   resume(): void;

@@ -24,6 +24,10 @@ export class Scope extends Timer implements ScopeWatcher, EndWatcher, SignalFoll
   canceled = false;
   /** Why, once it was. */
   reason: unknown = undefined;
+  /** Set on the scope of an inbound request that is a repetition itself. Declared only: the other scopes have no room for it. */
+  declare inheritedAttempt?: number;
+  /** Set once a call under this scope was given up by whoever repeats calls; see `giveUp`. */
+  declare gaveUp?: true;
   #closed = false;
   #of: TimeoutOf = 'call';
   #ms = 0;

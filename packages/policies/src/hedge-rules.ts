@@ -3,7 +3,7 @@ import type { Call } from '@fairlead/core';
 import { HedgeCredit } from './hedge-credit.js';
 import { LatencyQuantile } from './hedge-quantile.js';
 import type { PolicyMode } from './policy-mode.js';
-import { type RetryBudget, retryBudget } from './retry-budget.js';
+import { type RetryBudget, WindowedBudget } from './retry-budget.js';
 
 /** Options of `hedge`. */
 export interface HedgeOptions {
@@ -51,7 +51,7 @@ export class HedgeRules {
     this.statuses = new Set(options.statuses);
     this.credit = new HedgeCredit(options.minWinRatio);
     this.#observed = options.delayMs === null ? new LatencyQuantile(options.quantile, options.minCalls) : null;
-    this.#own = retryBudget({ ratio: options.ratio, minPerSecond: 0.1 });
+    this.#own = new WindowedBudget(options.ratio, 0, 10_000, 1);
   }
 
   /** How long to wait before another attempt, in ms; Infinity if nothing is known yet. */

@@ -9,19 +9,23 @@ import {
   errorCode,
   type FailedAttempt,
   FairleadError,
+  giveUp,
   type Handler,
+  inheritedAttempt,
   parseRetryAfter,
   type Reply,
   type RetryRefused,
   replyHeader,
   sleep,
   TimeoutError,
+  type Tried,
 } from '@fairlead/core';
 import pRetry from 'p-retry';
 import { fullJitter } from './backoff.js';
 import { nameService } from './name-service.js';
 import type { RetryBudget } from './retry-budget.js';
-import { isReplicaNack, type Repeatable, repeatableError, repeatableReply } from './retry-reason.js';
+import { forbidsRetry, isReplicaNack, type Repeatable, repeatableError, repeatableReply } from './retry-reason.js';
+import { isUnderWay, whole } from './whole-reply.js';
 
 /** What a {@link RetryLoop} goes by. */
 export interface RetrySettings {
@@ -30,10 +34,22 @@ export interface RetrySettings {
   readonly maxMs: number;
   readonly maxRetryAfterMs: number;
   readonly statuses: ReadonlySet<number>;
+  readonly wholeReplyBytes: number;
+  /** The least status that need be looked at: what is below is an answer. */
+  readonly suspicious: number;
   readonly budget: RetryBudget | null;
 }
 
 type Refusal = RetryRefused['reason'];
+
+/** After these, another hop that repeats the request would only repeat what has been done, or was not to be done, here. */
+const final: ReadonlySet<Refusal> = new Set<Refusal>(['attempts', 'budget', 'retry-after', 'forbidden', 'inherited']);
+
+/** Pays for what the transport has sent twice by itself, after the fact: a replay that was of use is no reason to refuse it. */
+export function payReplays(budget: RetryBudget | null, tried: Tried, now: number): void {
+  for (let n = tried.replays ?? 0; n > 0; n--) budget?.tryWithdraw(now);
+  tried.replays = 0;
+}
 
 /**
  * One call of which the first attempt has failed. It is also what it throws at p-retry to be called again, hence the
@@ -57,6 +73,13 @@ export class RetryLoop {
     this.#call = call;
     this.#next = next;
     this.#settings = settings;
+  }
+
+  /** Whether another attempt would follow, for whoever only wants to know. It is paid for as if it did. */
+  wouldRepeat(reply: Reply | null, error: unknown, repeatable: Repeatable): boolean {
+    this.#reply = reply;
+    this.#error = error;
+    return !this.#call.scope.canceled && typeof this.#plan(repeatable) === 'number';
   }
 
   /** Goes on after a first attempt that got `reply`, or `error` if `reply` is null. */
@@ -87,6 +110,7 @@ export class RetryLoop {
   async #attempt(n: number): Promise<void> {
     if (n > 1) {
       const last = this.#call;
+      const { budget, suspicious, wholeReplyBytes } = this.#settings;
       // Hedges have numbers of their own.
       const attempt = Math.max(last.attempt, last.tried.sends) + 1;
       this.#call = last.with({ attempt, at: last.runtime.clock.now() });
@@ -95,9 +119,14 @@ export class RetryLoop {
       let error: unknown = null;
       try {
         reply = await this.#next(this.#call);
+        if (reply.status < suspicious && isUnderWay(reply, this.#call, wholeReplyBytes)) {
+          reply = await whole(reply, this.#call.runtime.clock);
+        }
       } catch (thrown) {
+        reply = null;
         error = thrown;
       }
+      if (last.tried.replays) payReplays(budget, last.tried, this.#call.at);
       this.#settle(
         reply,
         error,
@@ -123,6 +152,7 @@ export class RetryLoop {
     const plan = this.#plan(repeatable);
     if (typeof plan === 'string') {
       this.#refusal = plan;
+      if (final.has(plan)) giveUp(call.scope);
       call.runtime.on?.({ type: 'retry.refused', service: call.service, attempt: call.attempt + 1, reason: plan });
       return;
     }
@@ -148,9 +178,14 @@ export class RetryLoop {
   #plan(repeatable: Repeatable): number | Refusal {
     const call = this.#call;
     const { attempts, baseMs, maxMs, maxRetryAfterMs, budget } = this.#settings;
+    const reply = this.#reply;
+    if (reply !== null && forbidsRetry(reply)) return 'forbidden';
     if (repeatable === 'idempotent' && !call.idempotent) return 'not-idempotent';
     if (!canSend(call.body)) return 'body';
     if (this.#n >= attempts) return 'attempts';
+    // Whoever repeats already has us for its next attempt. What was never sent costs nobody anything.
+    const unsent = reply === null && repeatable === 'always';
+    if (!unsent && inheritedAttempt(call.scope) > 1) return 'inherited';
     const clock = call.runtime.clock;
     const asked = this.#retryAfterMs();
     if (asked > maxRetryAfterMs) return 'retry-after';

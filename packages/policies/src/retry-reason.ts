@@ -5,6 +5,7 @@ import {
   type RejectedError,
   type Reply,
   replyHeader,
+  retryHeader,
   type TimeoutError,
 } from '@fairlead/core';
 
@@ -65,4 +66,15 @@ function isNack(reply: Reply): boolean {
     headers['x-envoy-overloaded'] !== undefined ||
     headers['x-envoy-local-overloaded'] !== undefined
   );
+}
+
+/**
+ * Whether a reply says that everything has been tried behind it, or that nobody shall try again: in our words, in Finagle's,
+ * or in those of gRPC (gRFC A6: a pushback that is negative or no number).
+ */
+export function forbidsRetry(reply: Reply): boolean {
+  const { headers } = reply;
+  if (headers[retryHeader] === 'no' || headers['finagle-http-nonretryable-nack'] !== undefined) return true;
+  const pushback = headers['grpc-retry-pushback-ms'];
+  return pushback !== undefined && !/^\d+$/.test(String(pushback));
 }

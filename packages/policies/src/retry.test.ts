@@ -270,14 +270,14 @@ describe('retry', () => {
       expect(budget.balance(clock.now())).toBeCloseTo(0);
     });
 
-    it('keeps retries to a fifth of the requests, and the floor, when everything fails', async () => {
+    it('keeps retries to a tenth of the requests when everything fails', async () => {
       const clock = new VirtualClock();
       const backend = scripted(reply(503));
       const handler = compose([retry()], backend);
       for (let i = 0; i < 2_000; i++) await clock.run(handler(callTo('a', { clock })));
       const retries = backend.calls.length - 2_000;
-      expect(retries).toBeGreaterThan(300);
-      expect(retries).toBeLessThanOrEqual(2_000 * 0.2 + 100);
+      expect(retries).toBeGreaterThan(150);
+      expect(retries).toBeLessThanOrEqual(2_000 * 0.1 + 1);
     });
 
     it('is not paid into by an attempt that somebody else makes again', async () => {
@@ -297,6 +297,36 @@ describe('retry', () => {
     }
   });
 
+  describe('mode', () => {
+    it('shadow repeats nothing, tells what it would have, and pays as if it did', async () => {
+      const budget = retryBudget({ ratio: 0, minPerSecond: 0.2 });
+      const would = (events: readonly { type: string }[]) =>
+        events.filter((event) => event.type === 'policy.shadowed').map((event) => ({ ...event }));
+      const answered = rig(reply(503, { body: 'busy' }), { mode: 'shadow', budget });
+      expect(await readText(await answered.go())).toBe('busy');
+      expect(would(answered.events)).toEqual([
+        { type: 'policy.shadowed', service: 'payments', policy: 'retry', would: 'send' },
+      ]);
+      const failed = rig(reset(), { mode: 'shadow', budget });
+      await expect(failed.go()).rejects.toMatchObject({ attempts: [] });
+      expect([would(failed.events).length, failed.backend.calls.length, budget.balance(0)]).toEqual([1, 1, 0]);
+      const broke = rig(reset(), { mode: 'shadow', budget });
+      await expect(broke.go()).rejects.toThrow('ECONNRESET');
+      const post = rig(reset(), { mode: 'shadow' }, POST);
+      await expect(post.go()).rejects.toThrow('ECONNRESET');
+      const fine = rig(reply(200), { mode: 'shadow' });
+      expect((await fine.go()).status).toBe(200);
+      for (const { events } of [broke, post, fine]) expect(would(events)).toEqual([]);
+    });
+
+    it('off repeats nothing and tells nothing, but pays calls in, for hedges', async () => {
+      const budget = retryBudget({ minPerSecond: 0 });
+      const { go, backend, events } = rig(reply(503), { mode: 'off', budget });
+      expect((await go()).status).toBe(503);
+      expect([backend.calls.length, events, budget.balance(0)]).toEqual([1, [], 0.1]);
+    });
+  });
+
   it('is not irritated by a layer that throws synchronously on a later attempt', async () => {
     const { clock, call } = rig(hang());
     const rude = compose([retry()], (each) => {
@@ -307,7 +337,8 @@ describe('retry', () => {
   });
 
   it('lists everything that is wrong with its options', () => {
-    expect(() => retry({ attempts: 0, baseMs: -1, statuses: [200], budget: {} as never })).toThrow('4 problems');
+    const wrong = { attempts: 0, baseMs: -1, statuses: [200], budget: {} as never, wholeReplyBytes: 65_537 };
+    expect(() => retry({ ...wrong, mode: 'dark' as never })).toThrow('6 problems');
     expect(() => retry({ retries: 3 } as never)).toThrow(ConfigError);
   });
 });

@@ -1,11 +1,28 @@
 /** @module Tries again what failed, where that is safe, of use, and within the budget. */
-import { check, checks, type Middleware, named, type Reply, resolveOptions } from '@fairlead/core';
+import {
+  type Call,
+  check,
+  checks,
+  giveUp,
+  type Handler,
+  type Middleware,
+  named,
+  type Reply,
+  resolveOptions,
+} from '@fairlead/core';
+import { isMode, type PolicyMode } from './policy-mode.js';
 import { isRetryBudget, type RetryBudget, retryBudget } from './retry-budget.js';
-import { RetryLoop, type RetrySettings } from './retry-loop.js';
-import { repeatableError, repeatableReply } from './retry-reason.js';
+import { payReplays, RetryLoop, type RetrySettings } from './retry-loop.js';
+import { forbidsRetry, repeatableError, repeatableReply } from './retry-reason.js';
+import { isUnderWay, whole } from './whole-reply.js';
 
 /** Options of {@link retry}. */
 export interface RetryOptions {
+  /**
+   * Default `on`. In `shadow` nothing is repeated, and `policy.shadowed` is told for what would have been; it is paid from the
+   * budget all the same. In both of the others calls are paid into the budget, in which hedges may share.
+   */
+  readonly mode: PolicyMode;
   /** All tries, with the first; 1 to 10. Default 3. 1 turns retries off. */
   readonly attempts: number;
   /** Longest wait before the second attempt, in ms. Default 25. */
@@ -19,17 +36,25 @@ export interface RetryOptions {
   readonly maxRetryAfterMs: number;
   /** Statuses that an idempotent request is repeated after. Default 502, 503 and 504. */
   readonly statuses: readonly number[];
+  /**
+   * Replies to idempotent calls that announce a body of up to so many bytes are awaited whole, for a second at most, so that
+   * a connection that breaks in the middle of one is a failed attempt, too. Up to 65 536, the default; 0 awaits none. Takes
+   * a body that gathers by itself, as that of Fairlead's own transport.
+   */
+  readonly wholeReplyBytes: number;
   /** What retries are paid from. Default `'own'`, a budget of this layer alone; null for no limit. */
   readonly budget: RetryBudget | 'own' | null;
 }
 
 /** The defaults of {@link retry}. */
 export const retryDefaults: Readonly<RetryOptions> = Object.freeze({
+  mode: 'on',
   attempts: 3,
   baseMs: 25,
   maxMs: 250,
   maxRetryAfterMs: 1_000,
   statuses: Object.freeze([502, 503, 504]),
+  wholeReplyBytes: 65_536,
   budget: 'own',
 });
 
@@ -48,43 +73,78 @@ const isBudget = check(
  *
  * A status is never turned into an error: if the last attempt was answered, that answer is returned. If it failed, its
  * error is thrown, with the earlier failures in `attempts`. Tells `retry.scheduled` and `retry.refused`.
+ *
+ * In a chain only the hop right above a failure repeats. What carries `x-fairlead-retry: no` is not repeated; neither is a
+ * call that is made for an inbound request which is a repetition itself, unless it was never sent. A call that was given up
+ * is marked on its scope, so that a guard can answer its own caller with that header.
  * @throws ConfigError if an option is wrong
  */
 export function retry(options?: Partial<RetryOptions>): Middleware {
   const given = resolveOptions<RetryOptions>('retry', options, retryDefaults, {
+    mode: isMode,
     attempts: checks.integer(1, 10),
     baseMs: checks.ms(),
     maxMs: checks.ms(),
     maxRetryAfterMs: checks.ms(),
     statuses: checks.listOf(checks.integer(400, 599)),
+    wholeReplyBytes: checks.integer(0, 65_536),
     budget: isBudget,
   });
+  const { mode, attempts, wholeReplyBytes } = given;
   const budget = given.budget === 'own' ? retryBudget() : given.budget;
-  const settings: RetrySettings = { ...given, budget, statuses: new Set(given.statuses) };
   // Nearly every reply is below this, and is then not looked at any closer.
   const suspicious = Math.min(429, ...given.statuses);
+  const settings: RetrySettings = { ...given, budget, suspicious, statuses: new Set(given.statuses) };
 
-  if (given.attempts === 1) {
+  if (attempts === 1 || mode === 'off') {
     return named('retry', (call, next) => {
       if (call.attempt === 1) budget?.deposit(call.at);
       return next(call);
     });
   }
+  const goOn = mode === 'on' ? repeat : pretend;
+  const failed = (call: Call, next: Handler, error: unknown): Promise<Reply> => {
+    if (call.tried.replays) payReplays(budget, call.tried, call.at);
+    const repeatable = repeatableError(error);
+    if (repeatable === 'never') throw error;
+    return goOn(new RetryLoop(call, next, settings), call, null, error, repeatable);
+  };
   return named('retry', (call, next) => {
     // An attempt that a layer above makes again is not a request of its own: it would pay for its own repetition.
     if (call.attempt === 1) budget?.deposit(call.at);
     // The first attempt pays nothing for the others: p-retry is entered only once it has failed.
     return next(call).then(
       (reply): Reply | Promise<Reply> => {
-        if (reply.status < suspicious) return reply;
+        if (call.tried.replays) payReplays(budget, call.tried, call.at);
+        if (reply.status < suspicious) {
+          if (mode === 'shadow' || !isUnderWay(reply, call, wholeReplyBytes)) return reply;
+          return whole(reply, call.runtime.clock).catch((error: unknown) => failed(call, next, error));
+        }
         const repeatable = repeatableReply(reply, settings.statuses);
-        return repeatable === 'never' ? reply : new RetryLoop(call, next, settings).after(reply, null, repeatable);
+        if (repeatable !== 'never') return goOn(new RetryLoop(call, next, settings), call, reply, null, repeatable);
+        // Nothing that we would repeat, but what we answer with in turn may be what our caller does.
+        if (mode === 'on' && forbidsRetry(reply)) giveUp(call.scope);
+        return reply;
       },
-      (error: unknown): Promise<Reply> => {
-        const repeatable = repeatableError(error);
-        if (repeatable === 'never') throw error;
-        return new RetryLoop(call, next, settings).after(null, error, repeatable);
-      },
+      (error: unknown): Promise<Reply> => failed(call, next, error),
     );
   });
 }
+
+type GoOn = (
+  loop: RetryLoop,
+  call: Call,
+  reply: Reply | null,
+  error: unknown,
+  repeatable: 'always' | 'idempotent',
+) => Promise<Reply>;
+
+const repeat: GoOn = (loop, _call, reply, error, repeatable) => loop.after(reply, error, repeatable);
+
+const pretend: GoOn = async (loop, { runtime, service }, reply, error, repeatable) => {
+  if (loop.wouldRepeat(reply, error, repeatable)) {
+    runtime.on?.({ type: 'policy.shadowed', service, policy: 'retry', would: 'send' });
+  }
+  if (reply === null) throw error;
+  return reply;
+};

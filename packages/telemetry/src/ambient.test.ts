@@ -3,7 +3,7 @@
 import { createCall, createReply, Scope } from '@fairlead/core';
 import { VirtualClock } from '@fairlead/testing';
 import { describe, expect, it, vi } from 'vitest';
-import { currentAmbient, noAmbient, runWith } from './ambient.js';
+import { currentAmbient, detached, noAmbient, runWith } from './ambient.js';
 import type { NewTraces } from './call-trace.js';
 import { ambientReader, inboundAmbient, inboundTrace } from './inbound.js';
 
@@ -45,6 +45,26 @@ describe('runWith', () => {
     expect(copy.currentAmbient).not.toBe(currentAmbient);
     const ambient = { ...noAmbient, baggage: 'a=1' };
     expect(copy.runWith(ambient, currentAmbient)).toBe(ambient);
+  });
+});
+
+describe('detached', () => {
+  it('leaves the deadline behind and keeps trace and baggage, over awaits too', async () => {
+    const ambient = { ...inboundAmbient(inbound(['traceparent', traceparent, 'baggage', 'k=v'])) };
+    const [within, outside] = await runWith(ambient, async () => {
+      const work = detached(async (x: number) => {
+        await Promise.resolve();
+        return [x, currentAmbient()] as const;
+      }, 3);
+      return [await work, currentAmbient()];
+    });
+    expect(within).toEqual([3, { ...ambient, scope: null }]);
+    expect(outside).toBe(ambient);
+  });
+
+  it('is nothing outside of a request', () => {
+    expect(detached(currentAmbient)).toBe(noAmbient);
+    expect(() => detached(() => void JSON.parse('{'))).toThrow(SyntaxError);
   });
 });
 

@@ -33,3 +33,13 @@ export function currentAmbient(): Ambient {
 export function runWith<A extends unknown[], R>(ambient: Ambient, work: (...args: A) => R, ...args: A): R {
   return storage.run(ambient, work, ...args);
 }
+
+/**
+ * Calls `work` with `args` for something that outlives the request in whose service it runs: outbound calls made there, and
+ * in whatever it starts, are neither canceled with that request nor bound by its deadline. They stay in its trace, and keep
+ * its baggage. Outside of any request it changes nothing.
+ */
+export function detached<A extends unknown[], R>(work: (...args: A) => R, ...args: A): R {
+  const ambient = currentAmbient();
+  return ambient.scope === null ? work(...args) : storage.run({ ...ambient, scope: null }, work, ...args);
+}

@@ -85,7 +85,7 @@ describe('trace and propagate', () => {
     expect((await send())[0]?.headers).toEqual([]);
     expect((await send({ headers: ['x', 'y'], attempts: 2 }, {}, null)).map((call) => call.headers)).toEqual([
       ['x', 'y'],
-      ['x', 'y'],
+      ['x', 'y', 'x-envoy-attempt-count', '2'],
     ]);
   });
 
@@ -257,6 +257,24 @@ describe('x-envoy-attempt-count', () => {
     const calls = await send({ attempts: 2, headers: ['x-envoy-attempt-count', '9'] }, { attemptCount: true });
     expect(calls.map((call) => all(call, 'x-envoy-attempt-count'))).toEqual([['1'], ['2']]);
     expect(all((await send())[0], 'x-envoy-attempt-count')).toEqual([]);
+  });
+
+  const counts = (calls: Call[]): string[][] => calls.map((call) => all(call, 'x-envoy-attempt-count'));
+
+  it.each(['auto', 'off'] as const)('is sent with repetitions in any case (tracing %s)', async (tracing) => {
+    const bare = { tracing, deadlineHeaders: [] };
+    expect(counts(await send({ attempts: 3 }, bare, { tracing }))).toEqual([[], ['2'], ['3']]);
+    const given = await send({ attempts: 2, headers: ['x-envoy-attempt-count', '9'] }, bare, { tracing });
+    expect(counts(given)).toEqual([['9'], ['2']]);
+  });
+
+  it('hands on that the request is a repetition for which the call is made', async () => {
+    const inbound = new Scope(new VirtualClock());
+    inbound.inheritedAttempt = 2;
+    for (const tracing of ['auto', 'off'] as const) {
+      const calls = await send({ attempts: 3, scope: inbound.child() }, { tracing, deadlineHeaders: [] }, { tracing });
+      expect(counts(calls)).toEqual([['2'], ['2'], ['3']]);
+    }
   });
 });
 

@@ -4,10 +4,12 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import {
+  attemptHeader,
   type Call,
   checks,
   type Handler,
   type HeaderPairs,
+  inheritedAttempt,
   type Middleware,
   named,
   type Reply,
@@ -35,7 +37,10 @@ export interface PropagateOptions {
   readonly newTraces: NewTraces;
   /** The headers that tell how many ms are left; default `x-request-timeout-ms`. Sent only if the call has a deadline. */
   readonly deadlineHeaders: readonly DeadlineHeader[];
-  /** Whether to send which attempt this is as `x-envoy-attempt-count`; default false. */
+  /**
+   * Whether to send which attempt this is as `x-envoy-attempt-count` with the first one, too; default false. With later ones,
+   * and with calls made for a request that is a repetition itself, it is sent in any case: who gets them need not repeat.
+   */
   readonly attemptCount: boolean;
   /** Whether spans may show the query of the URL, which may hold secrets; default false. */
   readonly urlQuery: boolean;
@@ -49,6 +54,8 @@ export const propagateDefaults: Readonly<PropagateOptions> = Object.freeze({
   attemptCount: false,
   urlQuery: false,
 });
+
+const endless: number = Number.POSITIVE_INFINITY;
 
 /** Has subscribers while somebody instruments undici, whichever copy of it. */
 const created = channel('undici:request:create');
@@ -71,11 +78,14 @@ export function propagate(options?: Partial<PropagateOptions>): Middleware {
   const { tracing, newTraces, deadlineHeaders, attemptCount } = settings;
   if (tracing === 'off' && deadlineHeaders.length === 0 && !attemptCount) {
     return named('propagate', (call, next) => {
-      return next(call);
+      const attempt = attemptOf(call);
+      return attempt === 1
+        ? next(call)
+        : next(call.withHeaders(headersFor(call, settings, endless, null, false, null)));
     });
   }
   return named('propagate', (call, next) => {
-    let leftMs = Number.POSITIVE_INFINITY;
+    let leftMs = endless;
     const { scope, runtime } = call;
     if (scope.deadlineAt !== leftMs && deadlineHeaders.length > 0) {
       // Not `call.at`: the attempt may have waited for discovery or in a queue since.
@@ -136,14 +146,16 @@ function headersFor(
   spanId: string = context === null ? '' : idsOf(call.runtime.clock).spanId(),
 ): HeaderPairs {
   const given = call.headers;
-  const hasDeadline = leftMs !== Number.POSITIVE_INFINITY;
+  const hasDeadline = leftMs !== endless;
+  const attempt = attemptOf(call);
+  const tellsAttempt = attempt > 1 || settings.attemptCount;
   const headers: string[] = [];
   let bag = baggage;
   for (let i = 0; i < given.length; i += 2) {
     const name = given[i] as string;
     if (replace && (name === 'traceparent' || name === 'tracestate')) continue;
     if (hasDeadline && (settings.deadlineHeaders as readonly string[]).includes(name)) continue;
-    if (settings.attemptCount && name === 'x-envoy-attempt-count') continue;
+    if (tellsAttempt && name === attemptHeader) continue;
     if (name === 'baggage') bag = null;
     headers.push(name, given[i + 1] as string);
   }
@@ -153,6 +165,11 @@ function headersFor(
   }
   if (bag !== null) headers.push('baggage', bag);
   if (hasDeadline) for (const name of settings.deadlineHeaders) headers.push(name, formatDeadline(name, leftMs));
-  if (settings.attemptCount) headers.push('x-envoy-attempt-count', String(call.attempt));
+  if (tellsAttempt) headers.push(attemptHeader, String(attempt));
   return headers;
+}
+
+/** The attempt that `call` is, or that its caller's request is: for whoever gets it either is a repetition. */
+function attemptOf(call: Call): number {
+  return call.attempt > 1 ? call.attempt : inheritedAttempt(call.scope);
 }

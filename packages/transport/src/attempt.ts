@@ -9,6 +9,7 @@ import {
   canSend,
   type Endpoint,
   headerOf,
+  type Receiver,
   type Reply,
   type ReplyHeaders,
   type ScopeWatcher,
@@ -16,7 +17,6 @@ import {
 } from '@fairlead/core';
 import { BodyFlow, heldBytes, noHeaders } from './body-flow.js';
 import { withoutHopHeaders } from './hop-headers.js';
-import { ends, openPromise } from './open-promise.js';
 import type { OriginPool, Refusable } from './pools.js';
 import { unansweredError, wasStale } from './unanswered-error.js';
 import type { Dispatcher } from './undici.js';
@@ -57,8 +57,8 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
   readonly #call: Call;
   readonly #pool: OriginPool;
   readonly #settings: AttemptSettings;
-  #resolve: ((reply: this) => void) | null = null;
-  #reject: ((error: unknown) => void) | null = null;
+  /** Who waits for the head of the reply. */
+  #receiver: Receiver | null = null;
   #controller: Dispatcher.DispatchController | null = null;
   #upload: Upload | null = null;
   #stage = QUEUED;
@@ -84,15 +84,12 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     return this;
   }
 
-  /** Sends the call. The promise is settled by the reply's head, a failure or the scope, whichever comes first. */
-  send(): Promise<Reply> {
-    const promise = openPromise<Reply>();
-    this.#resolve = ends.resolve;
-    this.#reject = ends.reject;
+  /** Sends the call. The receiver is told of the reply's head, a failure or the scope's end, whichever comes first. */
+  send(receiver: Receiver): void {
+    this.#receiver = receiver;
     this.#pool.inFlight++;
     this.#call.scope.watch(this);
     if (this.#stage !== OVER) this.#pool.dispatch(this.request(), this);
-    return promise;
   }
 
   protected request(): Dispatcher.DispatchOptions {
@@ -144,10 +141,9 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     this.at = clock.now();
     // Arming and disarming the wheel costs less than finding out whether this body is one that could stay unread.
     clock.arm(this, this.at + this.#settings.unreadBodyMs);
-    const resolve = this.#resolve;
-    this.#resolve = null;
-    this.#reject = null;
-    resolve?.(this);
+    const receiver = this.#receiver;
+    this.#receiver = null;
+    receiver?.onReply(this);
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Uint8Array): void {
@@ -183,9 +179,11 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
   }
 
   #replay(): void {
-    const { runtime, service } = this.#call;
+    const { runtime, service, tried } = this.#call;
     this.#upload?.stop();
     this.#replayed = true;
+    // Whoever holds the budget of the call counts it there.
+    tried.replays = (tried.replays ?? 0) + 1;
     this.#stage = QUEUED;
     this.#controller = null;
     runtime.on?.({ type: 'socket.replayed', service, endpoint: this.endpoint.id });
@@ -291,10 +289,9 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     scope.unwatch(this);
     if (this.armed) runtime.clock.disarm(this);
     if (error !== null) this.#upload?.stop();
-    const reject = this.#reject;
-    this.#resolve = null;
-    this.#reject = null;
+    const receiver = this.#receiver;
+    this.#receiver = null;
     this.finish(error, trailers);
-    reject?.(error);
+    receiver?.onError(error);
   }
 }

@@ -52,6 +52,11 @@ export abstract class BodyFlow extends Timer implements ReplyBody {
     return this.#state !== flowing;
   }
 
+  /** Whether all of it has arrived. undici pushes, so it does so without a sink. */
+  get complete(): boolean | undefined {
+    return this.#state === complete;
+  }
+
   /** Whether a sink has been attached. */
   protected get isTaken(): boolean {
     return this.#sink !== null;

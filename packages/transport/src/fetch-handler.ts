@@ -103,6 +103,11 @@ class FetchReply extends BodyFlow implements Reply, ScopeWatcher {
     return false;
   }
 
+  /** Nothing is read before somebody wants it. */
+  override get complete(): undefined {
+    return undefined;
+  }
+
   await(pending: Promise<Response>): void {
     pending.then(
       (response) => {
