@@ -4,9 +4,10 @@
  */
 import { callTo, hang, refuse, reply, type Script, scripted, VirtualClock } from '@fairlead/testing';
 import { describe, expect, it } from 'vitest';
+import { compose } from './compose.js';
 import { rejected, TransportError } from './errors.js';
 import { type Gate, gate, isRefusal, nothingToReport } from './gate.js';
-import { compose, type Handler } from './middleware.js';
+import type { Handler, Receiver } from './middleware.js';
 import type { Outcome } from './outcome.js';
 import { readBytes } from './reply.js';
 
@@ -82,10 +83,20 @@ describe('gate', () => {
   });
 
   it('adds nothing to a call whose gate has nothing to learn', () => {
-    const answer = Promise.reject(new Error('whatever'));
-    answer.catch(() => {});
-    const handler = compose([gate({ name: 'g', enter: () => nothingToReport })], () => answer);
-    expect(handler(callTo())).toBe(answer);
+    const receiver: Receiver = { onReply() {}, onError() {} };
+    let below: Receiver | null = null;
+    gate({ name: 'g', enter: () => nothingToReport }).relay?.(callTo(), (_, told) => void (below = told), receiver);
+    expect(below).toBe(receiver);
+  });
+
+  it('turns what a gate throws while it leaves into a rejection', async () => {
+    const wrong = (): never => {
+      throw new Error('judged wrongly');
+    };
+    for (const script of [reply(), refuse()]) {
+      const stack = compose([gate({ name: 'g', enter: () => wrong })], scripted(script));
+      await expect(stack(callTo())).rejects.toThrow('judged wrongly');
+    }
   });
 
   it('has the name of its gate', () => {

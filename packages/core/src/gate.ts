@@ -4,8 +4,9 @@
  */
 import type { Call } from './call.js';
 import type { RejectedError } from './errors.js';
-import { type Middleware, named } from './middleware.js';
+import type { Middleware, Receiver } from './middleware.js';
 import { Outcome } from './outcome.js';
+import { relay } from './relay.js';
 import type { Reply } from './reply.js';
 
 /** Tells a gate how the call that it let in went. Called exactly once. Must not throw. */
@@ -34,31 +35,44 @@ export const nothingToReport: Leave = () => {};
 /** Puts a gate into a stack. */
 export function gate(g: Gate): Middleware {
   const untilEnd = g.until === 'end';
-  const host: Middleware = (call, next) => {
+  return relay(g.name, (call, next, receiver) => {
     const leave = g.enter(call);
-    if (typeof leave !== 'function') return Promise.reject(leave);
-    let pending: Promise<Reply>;
+    if (typeof leave !== 'function') receiver.onError(leave);
+    else next(call, leave === nothingToReport ? receiver : new Admitted(call, leave, untilEnd, receiver));
+  });
+}
+
+/** A call that was let in, by a gate that wants to know how it goes. */
+class Admitted implements Receiver {
+  constructor(
+    readonly call: Call,
+    readonly leave: Leave,
+    readonly untilEnd: boolean,
+    readonly receiver: Receiver,
+  ) {}
+
+  onReply(reply: Reply): void {
+    const { call, leave } = this;
     try {
-      pending = next(call);
+      if (this.untilEnd) reply.onEnd((error) => leave(new Outcome(reply, error, elapsed(call))));
+      else leave(new Outcome(reply, null, reply.at - call.at));
     } catch (error) {
-      // A handler must not throw. One that does would hold its place in the gate for ever.
-      leave(new Outcome(null, error, elapsed(call)));
-      return Promise.reject(error);
+      this.receiver.onError(error);
+      return;
     }
-    if (leave === nothingToReport) return pending;
-    return pending.then(
-      (reply) => {
-        if (untilEnd) reply.onEnd((error) => leave(new Outcome(reply, error, elapsed(call))));
-        else leave(new Outcome(reply, null, reply.at - call.at));
-        return reply;
-      },
-      (error: unknown): Reply => {
-        leave(new Outcome(null, error, elapsed(call)));
-        throw error;
-      },
-    );
-  };
-  return named(g.name, host);
+    this.receiver.onReply(reply);
+  }
+
+  onError(error: unknown): void {
+    const { call, receiver } = this;
+    try {
+      this.leave(new Outcome(null, error, elapsed(call)));
+    } catch (thrown) {
+      receiver.onError(thrown);
+      return;
+    }
+    receiver.onError(error);
+  }
 }
 
 function elapsed(call: Call): number {

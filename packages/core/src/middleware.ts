@@ -1,27 +1,40 @@
-/** @module Layers, and how they become a stack. */
+/** @module What a stack is made of: handlers, and the layers on top of them. Each has two forms that do the same. */
 import type { Call } from './call.js';
 import type { Reply } from './reply.js';
 
 /** Answers a call. It never throws synchronously: what goes wrong is a rejected promise. */
-export type Handler = (call: Call) => Promise<Reply>;
+export interface Handler {
+  (call: Call): Promise<Reply>;
+  /** The same without a promise, for handlers that have such a form: see `handlerOf`. */
+  readonly dispatch?: Dispatch;
+}
 
 /**
  * A layer. It may change the call on its way down, look at the reply on its way up, answer by itself, or call `next`
  * any number of times, with different calls.
  */
-export type Middleware = (call: Call, next: Handler) => Promise<Reply>;
+export interface Middleware {
+  (call: Call, next: Handler): Promise<Reply>;
+  /** The same without a promise, for layers that have such a form: see `relay`. */
+  readonly relay?: Relay;
+}
+
+/** Told how a call went: one of the two, once. Neither throws. */
+export interface Receiver {
+  /** The head of the reply is there. */
+  onReply(reply: Reply): void;
+  /** There will be no reply. */
+  onError(error: unknown): void;
+}
 
 /**
- * Puts `layers` on top of `end`: `compose([a, b], end)` is `a(b(end))`, the first in the list sees the call first. Bound
- * here once; nothing is composed per call.
+ * Answers a call by telling `receiver`, before it returns or later. It never throws. Other than a promise it does not bring
+ * the caller's async context along: who is told may find himself in that of a socket or of a timer.
  */
-export function compose(layers: readonly Middleware[], end: Handler): Handler {
-  return layers.reduceRight<Handler>((next, layer) => bind(layer, next), end);
-}
+export type Dispatch = (call: Call, receiver: Receiver) => void;
 
-function bind(layer: Middleware, next: Handler): Handler {
-  return named<Handler>(layer.name, (call) => layer(call, next));
-}
+/** A layer that tells `receiver` what becomes of `call`, and is told by `next` in the same way. It never throws. */
+export type Relay = (call: Call, next: Dispatch, receiver: Receiver) => void;
 
 /**
  * Gives a function the name by which `describe()` and stack traces know it. The name that a function is written with does

@@ -1,4 +1,5 @@
 /** @module fetch, with the name of a service for a host. */
+import { AsyncResource } from 'node:async_hooks';
 import {
   type CallInit,
   ConfigError,
@@ -6,12 +7,16 @@ import {
   closest,
   createCall,
   type Endpoint,
+  ends,
   errorCode,
   type Handler,
   isOnce,
+  openPromise,
+  type Receiver,
   type Reply,
   type Runtime,
   Scope,
+  tellOf,
 } from '@fairlead/core';
 import { destinationOf } from './destination.js';
 import { fetchExotic, isExotic } from './exotic.js';
@@ -23,7 +28,6 @@ import {
   type FetchRequest,
   fetchCallOptions,
 } from './fetch-init.js';
-import { ends, openPromise } from './open-promise.js';
 import { type Draft, isRedirect, locationOf, maxRedirects, redirectedDraft } from './redirect.js';
 import { LeanResponse, type ResponseContext } from './response.js';
 import { isOriginForm, parseTarget, type Target, targetOf } from './target.js';
@@ -135,8 +139,10 @@ function ownName(endpoint: Endpoint): string {
   return new URL(destinationOf(endpoint, undefined).url).origin;
 }
 
+const manual = { requireManualDestroy: true } as const;
+
 /** One fetch from call to end of body, redirects included. It is the scope of its calls, which saves an object and a watcher. */
-class FetchRun extends Scope implements ResponseContext {
+class FetchRun extends Scope implements ResponseContext, Receiver {
   href = '';
   readonly #options: FetchOptions;
   readonly #signal: AbortSignal | null;
@@ -147,6 +153,8 @@ class FetchRun extends Scope implements ResponseContext {
   #resolve!: (response: Response) => void;
   #reject!: (error: unknown) => void;
   #settled = false;
+  /** That of the caller: a reply is told in some other. */
+  readonly #context: AsyncResource = new AsyncResource('fairlead.fetch', manual);
 
   constructor(options: FetchOptions, route: Route, wanted: FetchRequest) {
     super(route.runtime.clock, route.parentScope?.() ?? null);
@@ -201,21 +209,40 @@ class FetchRun extends Scope implements ResponseContext {
     const { options } = this.#wanted;
     const init: CallInit = { service, runtime, method, path: target.path, headers, body, scope: this };
     const call = createCall(options === undefined ? init : { ...init, ...asked(options) });
-    handler(call).then(
-      (reply) => this.#replied(reply),
-      (error: unknown) => this.#fail(error),
-    );
+    const { dispatch } = handler;
+    if (dispatch === undefined) tellOf(this, handler, call);
+    else dispatch(call, this);
   }
 
-  #replied(reply: Reply): void {
+  onReply(reply: Reply): void {
     try {
       if (this.#settled) reply.body.cancel();
-      else if (isRedirect(reply.status) && this.#heeds(reply)) this.#follow(reply);
+      else if (isRedirect(reply.status) && this.#heeds(reply)) this.#redirect(reply);
       else this.#hand(reply);
     } catch (error) {
       // Nobody looks at what this function returns to, so whatever a layer made that is no reply must not get there.
       this.#fail(error);
     }
+  }
+
+  onError(error: unknown): void {
+    this.#fail(error);
+  }
+
+  /**
+   * In a turn of its own, since whoever told us may be in the middle of it; and in the caller's async context, where
+   * instrumentation and a new call find what they are part of.
+   */
+  #redirect(reply: Reply): void {
+    const follow = (): void => {
+      try {
+        if (this.#settled) reply.body.cancel();
+        else this.#follow(reply);
+      } catch (error) {
+        this.#fail(error);
+      }
+    };
+    queueMicrotask(() => this.#context.runInAsyncScope(follow));
   }
 
   /** Whether a redirect is more than a reply to be handed over. One without location leads nowhere, but is one. */
@@ -227,7 +254,7 @@ class FetchRun extends Scope implements ResponseContext {
   #hand(reply: Reply): void {
     const response = new LeanResponse(reply, this.#draft.method, this);
     reply.onEnd(this);
-    this.#settled = true;
+    this.#settle();
     this.#resolve(response as unknown as Response);
   }
 
@@ -272,7 +299,7 @@ class FetchRun extends Scope implements ResponseContext {
     external(target.href, init as RequestInit).then(
       (response) => {
         if (this.#settled) return;
-        this.#settled = true;
+        this.#settle();
         this.close();
         this.#resolve(response);
       },
@@ -280,9 +307,14 @@ class FetchRun extends Scope implements ResponseContext {
     );
   }
 
+  #settle(): void {
+    this.#settled = true;
+    this.#context.emitDestroy();
+  }
+
   #fail(error: unknown): void {
     if (this.#settled) return;
-    this.#settled = true;
+    this.#settle();
     const { body } = this.#draft;
     const reason = fetchError(error, 'fetch failed', this.#signal, this.canceled);
     if (body !== null && isOnce(body) && body.started !== true) refuseBody(body, reason);

@@ -9,7 +9,7 @@ import {
   checks,
   type Endpoint,
   type Handler,
-  type Reply,
+  handlerOf,
   resolveOptions,
   TransportError,
 } from '@fairlead/core';
@@ -140,17 +140,17 @@ export function createTransport(options?: Partial<TransportOptions>): Transport 
   const upgradePools = settings.http2 ? new Pools({ ...settings, http2: false }) : pools;
   const all = upgradePools === pools ? [pools] : [pools, upgradePools];
   let closing: Promise<void> | null = null;
-  const handler: Handler = function transport(call) {
+  const handler = handlerOf('transport', (call, receiver) => {
     const { endpoint, path, scope } = call;
-    if (endpoint === null || closing !== null || !isOriginForm(path)) return refuse(call);
-    if (scope.canceled) return Promise.reject(scope.reason);
+    if (endpoint === null || closing !== null || !isOriginForm(path)) return receiver.onError(refusal(call));
+    if (scope.canceled) return receiver.onError(scope.reason);
     const { clock } = call.runtime;
     const tap = tapOf(call.attributes);
-    if (tap === null) return new Attempt(call, endpoint, pools.at(endpoint, clock), settings).send();
+    if (tap === null) return new Attempt(call, endpoint, pools.at(endpoint, clock), settings).send(receiver);
     const upgrades = tap.wishes.upgrade !== null || call.method === 'CONNECT';
     const pool = (upgrades ? upgradePools : pools).at(endpoint, clock);
-    return new TappedAttempt(call, endpoint, pool, settings, tap).send();
-  };
+    new TappedAttempt(call, endpoint, pool, settings, tap).send(receiver);
+  });
   return {
     handler,
     warm(endpoint, clock) {
@@ -172,15 +172,13 @@ async function closeAll(all: readonly Pools[], graceMs: number): Promise<void> {
   await Promise.all(all.map((each) => each.close(graceMs)));
 }
 
-function refuse(call: Call): Promise<Reply> {
-  const { endpoint, service, path } = call;
+function refusal({ endpoint, service, path }: Call): Error {
   if (!isOriginForm(path)) {
-    const problem = { name: 'path', value: path, expected: "a path that begins with one '/'" };
-    return Promise.reject(new ConfigError([problem], service));
+    return new ConfigError([{ name: 'path', value: path, expected: "a path that begins with one '/'" }], service);
   }
   if (endpoint === null) {
-    return Promise.reject(new ConfigError([{ name: 'endpoint', expected: 'a balancer above the transport' }], service));
+    return new ConfigError([{ name: 'endpoint', expected: 'a balancer above the transport' }], service);
   }
   const message = 'the client has been closed';
-  return Promise.reject(new TransportError({ phase: 'closed', sent: 'no', service, endpoint: endpoint.id, message }));
+  return new TransportError({ phase: 'closed', sent: 'no', service, endpoint: endpoint.id, message });
 }

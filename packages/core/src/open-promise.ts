@@ -1,6 +1,6 @@
 /**
- * @module A promise that somebody else settles, for the two objects that every request makes one for. An executor runs at
- * once, so one shared function can hand out what it is given: no closure, and no third object as `withResolvers` makes.
+ * @module A promise that somebody else settles, for what every request makes one of. An executor runs at once, so one
+ * shared function can hand out what it is given: no closure, and no third object as `withResolvers` makes.
  */
 
 /** What settles the promise that {@link openPromise} made last. To be taken at once. */
