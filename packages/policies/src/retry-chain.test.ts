@@ -30,11 +30,14 @@ describe('a reply that forbids to repeat', () => {
     expect([backend.calls.length, refusals(), inbound.gaveUp]).toEqual([1, ['forbidden'], true]);
   });
 
-  it.each<Record<string, string>>([{ 'x-fairlead-retry': 'yes' }, { 'grpc-retry-pushback-ms': '10' }])('%j does not', async (headers) => {
-    const { go, inbound } = rig([reply(503, { headers }), reply(200)]);
-    expect((await go()).status).toBe(200);
-    expect(inbound.gaveUp).toBeUndefined();
-  });
+  it.each<Record<string, string>>([{ 'x-fairlead-retry': 'yes' }, { 'grpc-retry-pushback-ms': '10' }])(
+    '%j does not',
+    async (headers) => {
+      const { go, inbound } = rig([reply(503, { headers }), reply(200)]);
+      expect((await go()).status).toBe(200);
+      expect(inbound.gaveUp).toBeUndefined();
+    },
+  );
 
   it('is handed on also where we would not have repeated', async () => {
     for (const [status, method] of [
