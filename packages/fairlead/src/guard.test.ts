@@ -2,13 +2,16 @@
 // the calls made inside its handler, wrong input that is not refused.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer, request as secureRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { FairleadEvent } from '@fairlead/core';
 import { getRequestListener } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import express from 'express';
 import fastify from 'fastify';
 import { Hono } from 'hono';
 import { afterEach, describe, expect, it } from 'vitest';
+import { certificate } from '../test/certificate.js';
 import { createClient } from './client.js';
 import * as forExpress from './express.js';
 import * as forFastify from './fastify.js';
@@ -139,6 +142,64 @@ describe.each(Object.entries(adapters))('a guard for %s', (_name, guarded) => {
     expect((await fetch(origin)).status).toBe(429);
   });
 
+  it.each<[string, GuardInit]>([
+    [
+      'code',
+      {
+        ...plain,
+        legacyHeaders: true,
+        limit: [
+          { name: 'burst', perSecond: 0.01, burst: 2 },
+          {
+            name: 'exports',
+            perSecond: 0.01,
+            burst: 10,
+            key: 'apiKey',
+            cost: ({ path }) => (path === '/export' ? 6 : 0),
+          },
+        ],
+      },
+    ],
+    [
+      'variables',
+      {
+        drain: false,
+        environment: {
+          FAIRLEAD_INBOUND_LIMIT: 'burst 0.6/m;burst=2, exports 0.6/m;burst=1',
+          FAIRLEAD_INBOUND_LEGACY_HEADERS: 'on',
+        },
+      },
+    ],
+  ])(
+    'holds several limits by %s, charged all or none, in the old headers too where they are wanted',
+    async (_by, init) => {
+      const origin = await serve(guarded(init, (_request, response) => response.end()));
+      const first = await fetch(`${origin}/export`);
+      expect([first.status, first.headers.get('x-ratelimit-remaining')]).toEqual([
+        200,
+        expect.stringMatching(/^[0-4]$/),
+      ]);
+      expect(first.headers.get('ratelimit-policy')).toMatch(/^"burst";q=2;w=200, "exports";q=\d+;w=\d+$/);
+      const refused = await fetch(`${origin}/export`);
+      expect([refused.status, await refused.text()]).toEqual([429, expect.stringContaining('exports')]);
+      // What one refuses, the other has not been charged for.
+      expect(refused.headers.get('ratelimit')).toMatch(/"burst";r=1;/);
+    },
+  );
+
+  it('takes a limiter of somebody else for one of its limits, and a key of its own', async () => {
+    const asked: string[] = [];
+    const take = (key: string) => {
+      asked.push(key);
+      return { allowed: asked.length < 2, limit: 1, remaining: 0, resetMs: 0, retryAfterMs: 1_000 };
+    };
+    const limiter = { take, perSecond: 1, burst: 1 };
+    const init: GuardInit = { ...plain, limit: { name: 'fleet', limiter, key: (request) => `${request.method}` } };
+    const origin = await serve(guarded(init, (_request, response) => response.end()));
+    expect([(await fetch(origin)).status, (await fetch(origin)).status]).toEqual([200, 429]);
+    expect(asked).toEqual(['GET', 'GET']);
+  });
+
   it('can be configured by the environment alone, and refuses what is wrong in it', async () => {
     const environment = { FAIRLEAD_INBOUND_LIMIT: '0.6/m;burst=1', FAIRLEAD_INBOUND_DRAIN: 'off' };
     const origin = await serve(guarded({ environment }, (_request, response) => response.end()));
@@ -171,5 +232,40 @@ describe('a guard for hono without Node', () => {
     expect([await ask('192.0.2.1'), await ask('192.0.2.1'), await ask('192.0.2.2')]).toEqual([200, 429, 200]);
     expect(seen.map((each) => each?.slice(0, 35))).toEqual([traceparent.slice(0, 35), traceparent.slice(0, 35)]);
     await client.close();
+  });
+});
+
+describe('who a caller is', () => {
+  it('is the identity of a verified certificate, and an address elsewhere', async () => {
+    const seen: FairleadEvent[] = [];
+    const limit = { perSecond: 0.01, burst: 1 };
+    const listener = forNode.guard((_request, response) => response.end(), {
+      ...{ environment: false, drain: false, limit, key: 'identity' as const },
+      on: (event) => seen.push(event),
+    });
+    const tls = { cert: certificate.cert, key: certificate.key, ca: certificate.cert };
+    const server = createSecureServer({ ...tls, requestCert: true, rejectUnauthorized: false }, listener);
+    servers.push(server.listen(0, '127.0.0.1'));
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const ask = async (client: object): Promise<number | undefined> => {
+      const options = { host: '127.0.0.1', port, ca: certificate.cert, agent: false, ...client };
+      const [response] = (await once(secureRequest(options).end(), 'response')) as [IncomingMessage];
+      response.resume();
+      return response.statusCode;
+    };
+    expect([await ask({}), await ask(tls), await ask(tls), await ask({})]).toEqual([200, 200, 429, 429]);
+    const keys = seen.flatMap((event) => (event.type === 'limit.refused' ? [event.key] : []));
+    expect(keys).toEqual(['tls:CN=127.0.0.1', '127.0.0.1']);
+  });
+
+  it('may be as much of an IPv6 address as is said', async () => {
+    const limit = { perSecond: 0.01, burst: 1 };
+    const from = (address: string): RequestInit => ({ headers: { 'x-forwarded-for': address } });
+    const init: GuardInit = { ...plain, limit, trustedProxies: ['loopback'], ipv6Bits: 48 };
+    const origin = await serve(forNode.guard((_request, response) => response.end(), init));
+    expect((await fetch(origin, from('2001:db8:1:1::1'))).status).toBe(200);
+    expect((await fetch(origin, from('2001:db8:1:2::1'))).status).toBe(429);
+    expect((await fetch(origin, from('2001:db8:2:1::1'))).status).toBe(200);
   });
 });

@@ -17,6 +17,11 @@ const rateParts: Readonly<Record<string, Check>> = Object.freeze({
   burst: checks.integer(1),
 });
 
+/** How many at once after a pause; where nobody says it, those of one second. */
+export function burstOf({ perSecond, burst }: Rate): number {
+  return burst ?? Math.max(1, Math.ceil(perSecond));
+}
+
 /** A rate: `100/s`, `6000/m`, `100/s;burst=200`; in code an object. */
 export function rate(): ValueKind<Rate> {
   return {
@@ -36,7 +41,7 @@ export function rate(): ValueKind<Rate> {
       const perSecond = Number(match[1]) / (perSecondOf[match[2] as string] as number);
       return match[3] === undefined ? { perSecond } : { perSecond, burst: Number(match[3]) };
     },
-    complete: ({ perSecond, burst }) => ({ perSecond, burst: burst ?? Math.max(1, Math.ceil(perSecond)) }),
+    complete: (given) => ({ perSecond: given.perSecond, burst: burstOf(given) }),
     format: ({ perSecond, burst }) => `${perSecond}/s${burst === undefined ? '' : `;burst=${burst}`}`,
   };
 }

@@ -1,18 +1,21 @@
 /** @module What can be set for a guard, which stands before the handlers of a server. Times are in ms. */
 import type { IncomingMessage } from 'node:http';
 import type { Clock, FairleadEvent, Middleware } from '@fairlead/core';
+import type { Farewell } from '@fairlead/server';
 import type { NewTraces, TracingMode } from '@fairlead/telemetry';
-import type { Rate } from './compound-values.js';
+import type { CallerKeySetting, LimitSetting } from './limit-values.js';
 import type { OptionsOf } from './setting.js';
 
 /** What holds for a guard, once code, environment and defaults are put together. */
 export interface InboundSettings {
   /** Name of this service, in events and traces. Default `inbound`. */
   readonly name: string;
-  /** Requests per second of each caller. Default false: no limit. */
-  readonly limit: Rate | false;
-  /** What tells callers apart: their `address` (default), their `apiKey`, or a function. */
-  readonly key: 'address' | 'apiKey' | ((request: IncomingMessage) => string);
+  /**
+   * Requests per second of each caller, or several limits, all of which a request has to pass. Default false: no limit.
+   */
+  readonly limit: LimitSetting | readonly LimitSetting[] | false;
+  /** What tells callers apart: their `address` (default), `apiKey`, the `identity` in their certificate, or a function. */
+  readonly key: CallerKeySetting;
   /** The header that holds the API key, in lower case. Default `x-api-key`. */
   readonly apiKeyHeader: string;
   /**
@@ -27,6 +30,10 @@ export interface InboundSettings {
   readonly trustedProxies: readonly string[];
   /** Which header those proxies write. Default `x-forwarded-for`. */
   readonly forwardedHeader: 'x-forwarded-for' | 'forwarded';
+  /** How much of an IPv6 address tells callers apart, from 32 to 128 bits. Default 64. */
+  readonly ipv6Bits: number;
+  /** Whether to tell limits in `X-RateLimit-Limit`, `-Remaining` and `-Reset`, too. Default false. */
+  readonly legacyHeaders: boolean;
   /** Callers that are told apart at a time; all others share one limit. Default 10 000. */
   readonly maxKeys: number;
   /** Longest deadline of a request, whatever its caller asks for. Default null: callers may ask for any. */
@@ -55,8 +62,14 @@ export interface DrainSettings {
   readonly delayMs: number | null;
   /** When to cut what is not finished, counted from the signal. Default 25 000. */
   readonly timeoutMs: number;
-  /** Run when every server is closed: the place to close clients and databases. Waited for 3 s. Default: nothing to do. */
+  /** Signals that start it. Default SIGTERM. */
+  readonly signals: readonly NodeJS.Signals[];
+  /** Told of each upgraded connection once no new ones are accepted. Default: says goodbye to WebSockets. */
+  readonly farewell: Farewell;
+  /** Run when every server is closed: the place to close clients and databases. Default: nothing to do. */
   readonly cleanup: () => unknown;
+  /** How long `cleanup` is waited for; this comes on top of `timeoutMs`. Default 3 000. */
+  readonly cleanupTimeoutMs: number;
 }
 
 /** A path, or a path with checks that all have to pass. */

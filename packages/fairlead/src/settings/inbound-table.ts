@@ -1,9 +1,10 @@
 /** @module The table of {@link InboundSettings}. Its variables begin with `FAIRLEAD_INBOUND_`, but for those shared with clients. */
 import { isIP } from 'node:net';
 import { type Check, check, checks } from '@fairlead/core';
+import { drainDefaults, type Farewell, rateLimitDefaults } from '@fairlead/server';
 import { clockSetting, listenerSetting, newTracesSetting, tracingSetting } from './client-table.js';
-import { rate } from './compound-values.js';
 import type { InboundSettings, ProbeSetting } from './inbound-settings.js';
+import { limits } from './limit-values.js';
 import { setting, type Table } from './setting.js';
 import { boolean, codeOnly, duration, integer, list, oneOf, orInCode, orOff, text, type ValueKind } from './values.js';
 
@@ -47,8 +48,16 @@ export const inboundTable: Table<InboundSettings> = {
     'Name of this service, in events and traces.',
     { env: 'NAME' },
   ),
-  limit: setting(orOff(rate(), false), false, 'Requests per second of each caller.'),
-  key: setting(orInCode(oneOf('address', 'apiKey'), tellsApart), 'address', 'What tells callers apart.'),
+  limit: setting(
+    orOff(limits(), false),
+    false,
+    'Requests per second of each caller; several limits are passed all or none.',
+  ),
+  key: setting(
+    orInCode(oneOf('address', 'apiKey', 'identity'), tellsApart),
+    'address',
+    'What tells callers apart; `identity` is that of their certificate.',
+  ),
   apiKeyHeader: setting(headerName, 'x-api-key', 'The header that holds the API key.'),
   apiKeys: setting(
     orOff(list(text('an API key', 'k-5f2a', (key) => key !== '')), null),
@@ -62,6 +71,12 @@ export const inboundTable: Table<InboundSettings> = {
     'x-forwarded-for',
     'Which header those proxies write.',
   ),
+  ipv6Bits: setting(integer(32, 128), 64, 'How much of an IPv6 address tells callers apart.'),
+  legacyHeaders: setting(
+    boolean(),
+    rateLimitDefaults.legacyHeaders,
+    'Whether limits are told in `X-RateLimit-Limit`, `-Remaining` and `-Reset`, too.',
+  ),
   maxKeys: setting(integer(1), 10_000, 'Callers that are told apart at a time; all others share one limit.'),
   maxTimeoutMs: setting(orOff(duration(1), null), null, 'Longest deadline of a request, whatever its caller asks for.'),
   drain: setting(boolean(), true, 'Whether SIGTERM makes the server finish what it has begun, then stop.'),
@@ -71,12 +86,24 @@ export const inboundTable: Table<InboundSettings> = {
     'How long to go on listening after SIGTERM; `auto` is 5s inside Kubernetes and 0s elsewhere.',
   ),
   'drain.timeoutMs': setting(duration(), 25_000, 'When to cut what is not finished, counted from the signal.'),
+  'drain.signals': setting(
+    list(text('the name of a signal', 'SIGTERM', (value) => /^SIG[A-Z0-9]+$/.test(value)) as ValueKind<NodeJS.Signals>),
+    drainDefaults.signals,
+    'Signals that make the server stop.',
+  ),
+  'drain.farewell': setting(
+    codeOnly('function', checks.fn()) as ValueKind<Farewell>,
+    drainDefaults.farewell,
+    'Is told of each upgraded connection that is to end.',
+    { env: null },
+  ),
   'drain.cleanup': setting(
     codeOnly('function', checks.fn()) as ValueKind<() => unknown>,
     () => {},
     'Run when every server is closed, such as `() => client.close()`.',
     { env: null },
   ),
+  'drain.cleanupTimeoutMs': setting(duration(), drainDefaults.cleanupTimeoutMs, 'How long `cleanup` is waited for.'),
   health: setting(boolean(), false, 'Whether to answer the probes of Kubernetes.'),
   'health.readiness': setting(probe, '/readyz', 'Path of the readiness probe: 503 while the server drains.'),
   'health.liveness': setting(probe, '/livez', 'Path of the liveness probe.'),

@@ -66,7 +66,7 @@ function pickSwitch(table: AnyTable, path: string, layers: readonly Given[]): Gi
  * something, such as resolvers, stay the same object.
  */
 function freezeWhole(given: unknown, kind: ValueKind<unknown> | undefined): unknown {
-  if (Array.isArray(given)) return Object.freeze([...given]);
+  if (Array.isArray(given)) return Object.freeze([...((kind?.complete?.(given) as unknown[]) ?? given)]);
   if (kind?.parts === undefined || typeof given !== 'object' || given === null) return given;
   return Object.freeze({ ...(kind.complete?.(given) ?? given) });
 }

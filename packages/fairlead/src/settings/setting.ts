@@ -4,6 +4,7 @@
  */
 import type { Resolver } from '@fairlead/core';
 import type { Rate } from './compound-values.js';
+import type { GivenLimit } from './limit-values.js';
 import type { ValueKind } from './values.js';
 
 /** One row of a table. */
@@ -32,7 +33,15 @@ export function setting<T, D extends T | undefined>(
 }
 
 /** Values that are given whole. */
-type Whole = number | string | boolean | readonly unknown[] | Resolver | ((...args: never[]) => unknown) | undefined;
+type Whole =
+  | number
+  | string
+  | boolean
+  | readonly unknown[]
+  | GivenLimit
+  | Resolver
+  | ((...args: never[]) => unknown)
+  | undefined;
 
 /**
  * Every other object is a group of settings. Groups are never null, so whatever can be null is given whole, too. Of what has
