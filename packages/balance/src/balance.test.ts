@@ -16,6 +16,7 @@ import {
   type Runtime,
   readText,
   TimeoutError,
+  TransportError,
 } from '@fairlead/core';
 import { callTo, checkLeaks, hang, refuse, reply, reset, type Script, scripted, VirtualClock } from '@fairlead/testing';
 import { describe, expect, it } from 'vitest';
@@ -354,6 +355,42 @@ describe('balance over a cluster that was closed', () => {
   });
 });
 
+describe('a request that an endpoint turned away unseen (REFUSED_STREAM, GOAWAY)', () => {
+  const refusedStream = new TransportError({ phase: 'wait', sent: 'no' });
+
+  it('is no failure: the endpoint rests a moment, however often, and is not ejected', async () => {
+    const { cluster, clock, runtime, events } = make(2, reply(200));
+    const handler = compose([balance({ cluster })], () => Promise.reject(refusedStream));
+    for (let i = 0; i < 40; i++) {
+      await expect(clock.run(handler(callTo('payments', { runtime })))).rejects.toBe(refusedStream);
+      await clock.advance(500);
+    }
+    expect(events.filter(({ type }) => type === 'endpoint.ejected')).toEqual([]);
+    expect(cluster.members.map(({ health }) => [health.state, health.failures])).toEqual([
+      ['healthy', 0],
+      ['healthy', 0],
+    ]);
+    expect(cluster.members.some(({ health }) => health.until > clock.now() - 1_500)).toBe(true);
+  });
+
+  it('does not make discovery doubtful, as one that cannot connect does', async () => {
+    let asked = 0;
+    const clock = new VirtualClock();
+    const resolver: Resolver = { ...fixed(['http://a']), refresh: () => void asked++ };
+    const cluster = new Cluster({ service: 'payments', resolver, runtime: { clock }, idleMs: false });
+    let error: Error = refusedStream;
+    const handler = compose([balance({ cluster })], () => Promise.reject(error));
+    const send = (): Promise<Reply> => clock.run(handler(callTo('payments', { runtime: { clock } })));
+    await expect(send()).rejects.toBe(error);
+    await clock.advance(2_000);
+    expect(asked).toBe(0);
+    error = new TransportError({ phase: 'connect', sent: 'no' });
+    await expect(send()).rejects.toBe(error);
+    await clock.advance(2_000);
+    expect(asked).toBe(1);
+  });
+});
+
 describe('balance before discovery has answered', () => {
   function pending() {
     const clock = new VirtualClock();
@@ -415,6 +452,9 @@ describe('balance before discovery has answered', () => {
     const waiting = handler(call);
     tell({ error: new Error('SERVFAIL') });
     await expect(clock.run(waiting)).rejects.toMatchObject({ state: 'failed', cause: { message: 'SERVFAIL' } });
+    // A service without endpoints refuses every call: without a stack, which is most of what an error costs.
+    const refusal: unknown = await clock.run(handler(call)).catch((error: unknown) => error);
+    expect((refusal as Error).stack).toBe(`NoEndpointError: ${(refusal as Error).message}`);
     tell({ endpoints: [] });
     await expect(clock.run(handler(call))).rejects.toMatchObject({ code: 'ERR_NO_ENDPOINT', state: 'empty' });
     tell({ endpoints: [createEndpoint('http://a')] });

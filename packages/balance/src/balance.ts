@@ -6,8 +6,8 @@ import {
   errorCode,
   type Handler,
   type Middleware,
-  NoEndpointError,
   named,
+  noEndpoint,
   type Picker,
   type Reply,
   resolveOptions,
@@ -68,7 +68,10 @@ function choice(cluster: Cluster, picker: Picker, call: Call): Node | null {
     if (probe !== null) return probe;
   }
   if (nodes.length === 0) return picker.pick(roster.members, call);
-  if (tried.size === 0) return picker.pick(nodes, call);
+  if (tried.size === 0) {
+    const { neighbourhood } = roster;
+    return neighbourhood === null ? picker.pick(nodes, call) : neighbourhood.pick(picker, call);
+  }
   if (nodes.length > SMALL) {
     const node = picker.pick(nodes, call);
     if (!tried.has(node.endpoint)) return node;
@@ -117,7 +120,7 @@ async function nobody(cluster: Cluster, picker: Picker, call: Call, next: Handle
     } catch (reason) {
       // Out of time is what happened; that discovery has not answered is why, and that nothing was sent.
       if (errorCode(reason) !== 'ERR_TIMEOUT') throw reason;
-      throw new NoEndpointError({ service, state: 'pending', cause: reason });
+      throw noEndpoint({ service, state: 'pending', cause: reason });
     }
     call.scope.throwIfExpired();
     // The wait says nothing about the endpoint.
@@ -126,5 +129,5 @@ async function nobody(cluster: Cluster, picker: Picker, call: Call, next: Handle
     if (node !== null) return send(node, begun, cluster.roster.now, next);
   }
   const state = cluster.state === 'failed' ? 'failed' : 'empty';
-  throw new NoEndpointError({ service, state, cause: cluster.lastError ?? undefined });
+  throw noEndpoint({ service, state, cause: cluster.lastError ?? undefined });
 }

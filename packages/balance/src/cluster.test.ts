@@ -10,6 +10,7 @@ import {
   Scope,
 } from '@fairlead/core';
 import { callTo, checkLeaks, VirtualClock } from '@fairlead/testing';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Cluster, type ClusterOptions } from './cluster.js';
 import type { Node } from './node.js';
@@ -122,6 +123,58 @@ describe('Cluster', () => {
     expect(first(cluster).endpoint.weight).toBe(1);
     told.tell(at(2), at(1));
     expect(events).toHaveLength(1);
+  });
+
+  it('works nothing out again where the latest snapshot comes once more, as the same list or as another', () => {
+    const { cluster, told, events, runtime } = make();
+    cluster.start();
+    const list = [at(1), at(2), at(3)];
+    told.tell(...list);
+    const { roster } = cluster;
+    const [members, preferred] = [roster.members, roster.preferred(0)];
+    told.tell(...list);
+    expect([roster.members === members, roster.preferred(0) === preferred]).toEqual([true, true]);
+    // In another order they are others to a picker that counts.
+    told.tell(...list.toReversed());
+    expect(ids(cluster)).toEqual(['e3', 'e2', 'e1']);
+    expect(roster.preferred(0)).not.toBe(preferred);
+    expect(events).toHaveLength(1);
+    expect(runtime.on).toBeDefined();
+  });
+
+  it('takes over any snapshot after any other, whatever is the same in both', () => {
+    // Objects that are told again, as sources do, and new ones of the same ids; duplicates of both kinds.
+    const pool = Array.from({ length: 6 }, (_, i) => [at(i), at(i, { weight: 2 }), at(i, { weight: 3 })]).flat();
+    const snapshot = fc.array(fc.constantFrom(...pool), { maxLength: 12 });
+    fc.assert(
+      fc.property(fc.array(snapshot, { maxLength: 8 }), (snapshots) => {
+        const { cluster, told, events } = make();
+        cluster.start();
+        const known = new Map<string, Node>();
+        for (const list of snapshots) {
+          const before = new Set(ids(cluster));
+          const count = events.length;
+          told.tell(...list);
+          const expected = new Map<string, Endpoint>();
+          for (const endpoint of list) if (!expected.has(endpoint.id)) expected.set(endpoint.id, endpoint);
+          expect(cluster.members.map((node) => node.endpoint)).toEqual([...expected.values()]);
+          const added = [...expected.keys()].filter((id) => !before.has(id));
+          const removed = [...before].filter((id) => !expected.has(id));
+          const news = events.slice(count).filter(({ type }) => type === 'endpoints.changed');
+          expect(news).toEqual(
+            added.length + removed.length === 0
+              ? []
+              : [expect.objectContaining({ added, removed, total: expected.size })],
+          );
+          for (const id of removed) known.delete(id);
+          for (const node of cluster.members) {
+            expect(known.get(node.endpoint.id) ?? node).toBe(node);
+            known.set(node.endpoint.id, node);
+          }
+          expect(cluster.roster.preferred(0)).toEqual(cluster.members);
+        }
+      }),
+    );
   });
 
   it('keeps what it knows of an endpoint whose weight has changed', () => {

@@ -1,7 +1,4 @@
-/**
- * @module The endpoints of one service, kept up to date: snapshots of a resolver become nodes, what is known of a node
- * outlives the snapshot, and whoever leaves finishes what it has.
- */
+/** @module The endpoints of one service, kept up to date, and everybody who wants one of them. */
 import {
   CanceledError,
   type Checks,
@@ -13,12 +10,15 @@ import {
   resolveOptions,
   type Scope,
 } from '@fairlead/core';
+import { Doubt } from './doubt.js';
 import { type HealthOptions, healthChecks, healthDefaults } from './endpoint-health.js';
 import { IdleWatch } from './idle-watch.js';
-import { type LatencyOptions, latencyChecks, latencyDefaults, Node, type NodeHost } from './node.js';
+import { Membership } from './membership.js';
+import { type LatencyOptions, latencyChecks, latencyDefaults, type Node, type NodeHost } from './node.js';
 import { TypicalLatency } from './peak-ewma.js';
 import { Roster } from './roster.js';
-import { Waiters } from './waiters.js';
+import { type Freshness, SourceState } from './source-state.js';
+import { Waiters, type WaitOptions } from './waiters.js';
 
 /**
  * - `pending`: discovery has not answered yet
@@ -29,7 +29,7 @@ import { Waiters } from './waiters.js';
 export type ClusterState = 'pending' | 'ready' | 'empty' | 'failed';
 
 /** What a {@link Cluster} is made of. */
-export interface ClusterOptions {
+export interface ClusterOptions extends WaitOptions {
   /** Name of the service, for events and errors. */
   readonly service: string;
   readonly resolver: Resolver;
@@ -43,6 +43,10 @@ export interface ClusterOptions {
    * stops.
    */
   readonly idleMs?: number | false | undefined;
+  /**
+   * The failure domain of this process, whose endpoints are preferred: see {@link Roster}. Default null: all are alike.
+   */
+  readonly zone?: string | null | undefined;
   /** Told once for each endpoint that joins, or has moved to another origin. Must not throw. */
   readonly onCame?: ((endpoint: Endpoint) => void) | undefined;
   /**
@@ -59,6 +63,9 @@ const clusterChecks: Checks<ClusterOptions> = {
   health: checks.any(),
   latency: checks.any(),
   idleMs: checks.either(checks.ms(1), checks.oneOf(false as never)),
+  maxWaiting: checks.integer(0),
+  readyTimeoutMs: checks.either(checks.ms(1), checks.oneOf(false as never)),
+  zone: checks.orNull(checks.text()),
   onCame: checks.fn(),
   onGone: checks.fn(),
 };
@@ -68,28 +75,20 @@ export class Cluster {
   readonly service: string;
   readonly roster: Roster;
   readonly #resolver: Resolver;
-  readonly #runtime: Runtime;
-  readonly #host: NodeHost;
-  readonly #onCame: ((endpoint: Endpoint) => void) | undefined;
-  readonly #onGone: ((endpoint: Endpoint) => void) | undefined;
-  readonly #waiters: Waiters = new Waiters();
-  /** Everybody with an endpoint here or requests under way, by endpoint id. */
-  readonly #nodes: Map<string, Node> = new Map();
-  /** Counts them. */
-  #snapshot = 0;
+  readonly #waiters: Waiters;
+  readonly #membership: Membership;
+  readonly #source: SourceState;
+  readonly #doubt: Doubt;
   readonly #watch: IdleWatch;
   #closed = false;
   #state: ClusterState = 'pending';
-  #lastUpdateAt: number | null = null;
-  #lastError: Error | null = null;
-  #remembered = false;
 
   /** @throws ConfigError that lists every wrong option */
   constructor(options: ClusterOptions) {
     // Null rather than undefined, which would count as not given.
     const { service = null, resolver = null, runtime = null } = options as Partial<ClusterOptions>;
     const given = { ...options, service, resolver, runtime } as ClusterOptions;
-    const { onCame, onGone, idleMs } = resolveOptions(
+    const { onCame, onGone, idleMs, maxWaiting, readyTimeoutMs, zone } = resolveOptions(
       'cluster',
       given,
       { ...given, idleMs: given.idleMs ?? 600_000 },
@@ -99,28 +98,32 @@ export class Cluster {
     const latency = resolveOptions('latency', options.latency, latencyDefaults, latencyChecks);
     this.service = given.service;
     this.#resolver = given.resolver;
-    this.#runtime = given.runtime;
-    this.#onCame = onCame;
-    this.#onGone = onGone;
-    const roster = new Roster(health);
+    const roster = new Roster(health, zone ?? null);
     this.roster = roster;
+    const { clock } = given.runtime;
+    this.#waiters = new Waiters(given.service, clock, { maxWaiting, readyTimeoutMs });
+    this.#source = new SourceState(given.service, given.resolver.name, given.runtime);
+    this.#doubt = new Doubt(given.resolver, clock, () => roster.members.length);
     this.#watch = new IdleWatch(given.resolver, idleMs === false ? Number.POSITIVE_INFINITY : (idleMs as number), {
       runtime: given.runtime,
       usedAt: () => roster.now,
       tell: (update) => this.#tell(update),
-      lostPatience: () => this.#waiters.wake(),
+      // Where nothing is known there is nothing that could do.
+      lostPatience: () => this.#state !== 'pending' && this.#waiters.wake(),
     });
-    this.#host = {
+    const host: NodeHost = {
       service: given.service,
       runtime: given.runtime,
       options: health,
       latency,
       typical: new TypicalLatency(),
-      mayEject: (now, id) => roster.mayEject(now, this.#nodes.get(id)?.endpoint.priority ?? 0),
+      doubt: this.#doubt,
+      mayEject: (now, id) => roster.mayEject(now, this.#membership.find(id)?.endpoint.priority ?? 0),
       mayRest: (now) => roster.mayRest(now),
       changed: () => roster.changed(),
-      drained: (node) => this.#gone(node),
+      drained: (node) => this.#membership.drained(node),
     };
+    this.#membership = new Membership(host, given.runtime, roster, { onCame, onGone });
   }
 
   get state(): ClusterState {
@@ -139,7 +142,7 @@ export class Cluster {
 
   /** How many have left and still have requests under way. */
   get leaving(): number {
-    return this.#nodes.size - this.roster.members.length;
+    return this.#membership.leaving;
   }
 
   /** How many calls wait for the first answer of discovery. */
@@ -149,17 +152,26 @@ export class Cluster {
 
   /** Whether what is known is what was remembered from before, and discovery itself has not answered yet. */
   get remembered(): boolean {
-    return this.#remembered;
+    return this.#source.remembered;
   }
 
   /** Monotonic ms of the latest snapshot; null before the first. An error does not count. */
   get lastUpdateAt(): number | null {
-    return this.#lastUpdateAt;
+    return this.#source.lastUpdateAt;
   }
 
   /** Why discovery failed, if it failed since the latest snapshot. */
   get lastError(): Error | null {
-    return this.#lastError;
+    return this.#source.lastError;
+  }
+
+  /** How far what is known of the endpoints can be relied upon. */
+  get freshness(): Freshness {
+    if (this.#state === 'pending' || this.#state === 'failed') return this.#state;
+    const { remembered, lastError } = this.#source;
+    if (remembered) return 'remembered';
+    if (lastError !== null) return 'stale';
+    return this.#watch.on ? 'fresh' : 'idle';
   }
 
   /** Whether discovery is looked at: from the first call on, until there was none for a while. */
@@ -174,7 +186,9 @@ export class Cluster {
 
   /** Starts to watch, unless it does already. */
   start(): void {
-    if (!this.#watch.on && !this.#closed) this.#watch.begin();
+    if (this.#watch.on || this.#closed) return;
+    this.#waiters.begin();
+    this.#watch.begin();
   }
 
   /** Whether {@link close} was called. */
@@ -184,13 +198,15 @@ export class Cluster {
 
   /**
    * Waits until discovery has answered, one way or the other, or for a second if it has answered before.
-   * @throws the reason of `scope` when it is canceled before that; CanceledError if the cluster is closed
+   * @throws the reason of `scope` when it is canceled before that; CanceledError if the cluster is closed; NoEndpointError
+   * if more wait than may, or discovery is silent for longer than it may be
    */
   waitReady(scope: Scope): Promise<void> {
     this.start();
     if (this.#closed) return Promise.reject(closedError(this.service));
-    if (this.#state !== 'pending' && !this.#watch.waking) return Promise.resolve();
-    return this.#waiters.wait(scope);
+    if (this.#state === 'pending') return this.#waiters.wait(scope);
+    // What was known before serves also who would be one too many.
+    return this.#watch.waking && !this.#waiters.full ? this.#waiters.join(scope) : Promise.resolve();
   }
 
   /** Stops watching. Nobody is a member any more; requests under way go on. */
@@ -198,82 +214,23 @@ export class Cluster {
     if (this.#closed) return;
     this.#closed = true;
     this.#watch.end();
+    this.#doubt.settle();
     this.#waiters.fail(closedError(this.service));
-    this.#apply([]);
+    this.#membership.apply([]);
     if (this.#state === 'ready') this.#state = 'empty';
   }
 
   #tell(update: ResolverUpdate): void {
     if (this.#closed) return;
-    if ('error' in update) this.#failed(update.error);
-    else {
-      this.#lastUpdateAt = this.#runtime.clock.now() - (update.ageMs ?? 0);
-      this.#remembered = update.ageMs !== undefined;
-      this.#lastError = null;
-      this.#apply(update.endpoints);
+    if ('error' in update) {
+      if (this.#state === 'pending') this.#state = 'failed';
+      this.#source.failed(update.error);
+    } else {
+      this.#source.answered(update.ageMs);
+      if (this.#membership.apply(update.endpoints)) this.#doubt.settle();
       this.#state = this.roster.members.length > 0 ? 'ready' : 'empty';
     }
     this.#waiters.wake();
-  }
-
-  #failed(error: Error): void {
-    this.#lastError = error;
-    if (this.#state === 'pending') this.#state = 'failed';
-    const { service } = this;
-    this.#runtime.on?.({ type: 'resolver.failed', service, resolver: this.#resolver.name, error });
-  }
-
-  #apply(endpoints: readonly Endpoint[]): void {
-    const before = this.roster.members;
-    const members: Node[] = [];
-    const snapshot = ++this.#snapshot;
-    const added: string[] = [];
-    for (const endpoint of endpoints) {
-      const known = this.#nodes.get(endpoint.id);
-      // The same endpoint twice is one endpoint, as first told.
-      if (known?.snapshot === snapshot) continue;
-      if (known === undefined || known.leaving) added.push(endpoint.id);
-      const node = known === undefined ? this.#join(endpoint) : this.#stay(known, endpoint);
-      node.snapshot = snapshot;
-      members.push(node);
-    }
-    const left = before.filter((node) => node.snapshot !== snapshot);
-    this.roster.members = members;
-    this.roster.changed();
-    for (const node of left) {
-      node.leaving = true;
-      if (node.inFlight === 0) this.#gone(node);
-    }
-    if (added.length === 0 && left.length === 0) return;
-    const { service } = this;
-    this.#runtime.on?.({
-      type: 'endpoints.changed',
-      service,
-      added,
-      removed: left.map((node) => node.endpoint.id),
-      total: members.length,
-    });
-  }
-
-  #join(endpoint: Endpoint): Node {
-    const node = new Node(endpoint, this.#host);
-    this.#nodes.set(endpoint.id, node);
-    this.#onCame?.(endpoint);
-    return node;
-  }
-
-  #stay(node: Node, endpoint: Endpoint): Node {
-    node.leaving = false;
-    const moved = node.update(endpoint);
-    if (moved === null) return node;
-    this.#onCame?.(endpoint);
-    this.#onGone?.(moved);
-    return node;
-  }
-
-  #gone(node: Node): void {
-    this.#nodes.delete(node.endpoint.id);
-    this.#onGone?.(node.endpoint);
   }
 }
 

@@ -15,6 +15,7 @@ import {
   type TransportError,
   type Verdict,
 } from '@fairlead/core';
+import type { Doubt } from './doubt.js';
 import { EndpointHealth, type Ward } from './endpoint-health.js';
 import { PeakEwma, type TypicalLatency } from './peak-ewma.js';
 
@@ -42,6 +43,7 @@ const PENALTY_FACTOR = 10;
 export interface NodeHost extends Ward {
   readonly latency: LatencyOptions;
   readonly typical: TypicalLatency;
+  readonly doubt: Doubt;
   /** A node that is leaving has nothing more to do. */
   drained(node: Node): void;
 }
@@ -56,6 +58,8 @@ export class Node implements PickerNode {
   leaving = false;
   /** @internal Number of the latest snapshot that had it: cheaper than a set of ids for each. */
   snapshot = 0;
+  /** The latest connection to it could not be made. */
+  #unreachable = false;
   readonly latency: PeakEwma;
   readonly health: EndpointHealth;
   /** Told when a request is over; bound once, since every request needs it. */
@@ -88,6 +92,7 @@ export class Node implements PickerNode {
   /** The head of the reply is there; load is given back when the request is over. */
   answered(call: Call, ticket: number, reply: Reply): void {
     const at = Math.max(reply.at, call.at);
+    if (this.#unreachable) this.#reachable();
     if (reply.status < 429) {
       this.#took(at - call.at, at);
       this.health.succeeded(ticket, at);
@@ -103,8 +108,16 @@ export class Node implements PickerNode {
     const clock: Clock = call.runtime.clock;
     const at = clock.now();
     const verdict = judge(new Outcome(null, error, at - call.at));
-    this.#judged(ticket, verdict, at - call.at, at, isRefused(error), null);
+    const refused = isRefused(error);
+    if (refused && !this.leaving) this.#refused();
+    this.#judged(ticket, verdict, at - call.at, at, refused, null);
     this.#release();
+  }
+
+  /** Discovery does not know it any more. */
+  leave(): void {
+    this.leaving = true;
+    if (this.#unreachable) this.#reachable();
   }
 
   /** Takes over what a newer snapshot says. Gives the endpoint that is thereby gone: that of another origin, or null. */
@@ -115,7 +128,20 @@ export class Node implements PickerNode {
     // Another address is another process: how the old one did says nothing about it. Its requests still count.
     this.latency.forget();
     this.health.reset();
+    if (this.#unreachable) this.#reachable();
     return before;
+  }
+
+  #refused(): void {
+    const { doubt } = this.#host;
+    if (!this.#unreachable) doubt.count(1);
+    this.#unreachable = true;
+    doubt.raise();
+  }
+
+  #reachable(): void {
+    this.#unreachable = false;
+    this.#host.doubt.count(-1);
   }
 
   #judged(ticket: number, verdict: Verdict, ms: number, at: number, refused: boolean, restMs: number | null): void {

@@ -48,6 +48,8 @@ class PowerOfTwo implements Picker {
   /** The list last picked from, and its weights added up; null if they are all the same. */
   #nodes: readonly PickerNode[] | null = null;
   #sums: Float64Array | null = null;
+  /** The same of the lists before, some of which take turns where zones have a share each. */
+  readonly #known: WeakMap<readonly PickerNode[], Float64Array | null> = new WeakMap();
 
   constructor(cost: Cost) {
     this.#cost = cost;
@@ -75,9 +77,14 @@ class PowerOfTwo implements Picker {
   }
 
   #learn(nodes: readonly PickerNode[]): void {
+    let sums = this.#known.get(nodes);
+    if (sums === undefined) {
+      const weight = nodes[0]?.endpoint.weight;
+      sums = nodes.every((node) => node.endpoint.weight === weight) ? null : sumsOf(nodes);
+      this.#known.set(nodes, sums);
+    }
     this.#nodes = nodes;
-    const weight = nodes[0]?.endpoint.weight;
-    this.#sums = nodes.every((node) => node.endpoint.weight === weight) ? null : sumsOf(nodes);
+    this.#sums = sums;
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Tried } from '@fairlead/core';
 import type { HealthOptions } from './endpoint-health.js';
+import { type Neighbourhood, neighbourhoodOf } from './neighbourhood.js';
 import type { Node } from './node.js';
 
 const nobody: readonly Node[] = Object.freeze([]);
@@ -16,9 +17,12 @@ export class Roster {
   /** The latest time that anybody asked with; calls do not come in the order in which they began. */
   now: number = Number.NEGATIVE_INFINITY;
   readonly #options: HealthOptions;
+  readonly #zone: string | null;
   #available: readonly Node[] = nobody;
   /** The available ones of the best priority. */
   #preferred: readonly Node[] = nobody;
+  /** Who of those is near; null where nobody is nearer than the others. */
+  #neighbourhood: Neighbourhood | null = null;
   /** Ejected ones whose time is up: each may be tried by one request. */
   #probes: Node[] = [];
   #ejected = 0;
@@ -27,8 +31,15 @@ export class Roster {
   /** Monotonic ms at which the next pause is over. */
   #wakeAt: number = Number.POSITIVE_INFINITY;
 
-  constructor(options: HealthOptions) {
+  /** @param zone where this process is; null if that does not matter */
+  constructor(options: HealthOptions, zone: string | null = null) {
     this.#options = options;
+    this.#zone = zone;
+  }
+
+  /** Who of {@link preferred} is near; null where nobody is nearer than the others. Call that before. */
+  get neighbourhood(): Neighbourhood | null {
+    return this.#neighbourhood;
   }
 
   /** What was worked out holds no longer. */
@@ -100,6 +111,7 @@ export class Roster {
     }
     this.#available = available;
     this.#preferred = bestOf(available);
+    this.#neighbourhood = neighbourhoodOf(this.#zone, this.members, this.#preferred);
     // Whoever would get no work when healthy need not be tried either, nor does it stand in for one that would.
     const best = this.#preferred[0]?.endpoint.priority ?? Number.POSITIVE_INFINITY;
     this.#probes = due.filter((node) => node.endpoint.priority <= best);
@@ -107,9 +119,13 @@ export class Roster {
   }
 }
 
-/** Those of the lowest priority value. */
+/** Those of the lowest priority value: most often all of them. */
 function bestOf(nodes: readonly Node[]): readonly Node[] {
   let best = Number.POSITIVE_INFINITY;
-  for (const node of nodes) best = Math.min(best, node.endpoint.priority);
-  return nodes.filter((node) => node.endpoint.priority === best);
+  let alike = true;
+  for (const { endpoint } of nodes) {
+    alike &&= endpoint.priority === best || best === Number.POSITIVE_INFINITY;
+    if (endpoint.priority < best) best = endpoint.priority;
+  }
+  return alike ? nodes : nodes.filter((node) => node.endpoint.priority === best);
 }

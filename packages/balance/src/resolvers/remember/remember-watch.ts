@@ -124,9 +124,12 @@ export class RememberWatch extends Timer implements ScopeWatcher {
       // A clock that was set back makes files of the future; how old they are nobody knows, but about that much.
       if (Math.abs(ageMs) > this.#options.maxAgeMs) throw new Error(`it is ${Math.round(ageMs / 1_000)} s old`);
       const snapshot: RememberedSnapshot = { endpoints, ageMs: Math.max(0, ageMs) };
+      const { service, source: resolver } = this.#of;
+      const total = endpoints.length;
+      this.#runtime.on?.({ type: 'memory.recalled', service, resolver, ageMs: snapshot.ageMs, total });
       this.#tell(snapshot);
     } catch (error) {
-      this.#complain('was not believed', error as Error);
+      this.#complain('read', 'was not believed', error as Error);
     }
   }
 
@@ -168,7 +171,7 @@ export class RememberWatch extends Timer implements ScopeWatcher {
         // Again, but not soon: a disk that is full or read-only stays so for a while, and says so each time.
         this.#news = true;
         this.#lookedAt = now + 5 * this.#options.writeEveryMs;
-        if (!this.#scope.canceled) this.#complain('could not be written', error as Error);
+        if (!this.#scope.canceled) this.#complain('write', 'could not be written', error as Error);
       }
       this.#writing = false;
     }
@@ -180,10 +183,10 @@ export class RememberWatch extends Timer implements ScopeWatcher {
     clock.arm(this, clock.now() + ms);
   }
 
-  #complain(what: string, cause: Error): void {
+  #complain(during: 'read' | 'write', what: string, cause: Error): void {
     const { service, source } = this.#of;
     const error = new Error(`what is remembered of ${source} in ${this.#path} ${what}: ${cause.message}`, { cause });
-    this.#runtime.on?.({ type: 'resolver.failed', service, resolver: source, error });
+    this.#runtime.on?.({ type: 'memory.failed', service, resolver: source, during, error });
   }
 }
 

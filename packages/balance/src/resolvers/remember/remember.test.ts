@@ -44,7 +44,7 @@ function start(options: Partial<RememberOptions> = {}, clock: VirtualClock = new
   };
   resolver.watch(tell, scope, { clock, on: (event) => void events.push(event) });
   const complaints = (): string[] =>
-    events.map((event) => (event.type === 'resolver.failed' ? event.error.message : ''));
+    events.flatMap((event) => (event.type === 'memory.failed' ? [event.error.message] : []));
   return { source, scope, told, clock, events, complaints, resolver };
 }
 
@@ -126,9 +126,15 @@ describe('what is remembered', () => {
     ] as const) {
       const clock = new VirtualClock();
       put({ savedAt: clock.wall() - age });
-      const { told, complaints } = toldOf(clock);
+      const { told, complaints, events } = toldOf(clock);
       expect(told).toEqual(believed ? [[Math.max(0, age), one], 'down'] : ['down']);
       expect(complaints()).toHaveLength(believed ? 0 : 1);
+      const recalled = { type: 'memory.recalled', service: 'payments', ageMs: Math.max(0, age), total: 1 };
+      expect(events).toEqual([
+        believed
+          ? expect.objectContaining(recalled)
+          : expect.objectContaining({ type: 'memory.failed', during: 'read' }),
+      ]);
     }
   });
 
@@ -288,11 +294,12 @@ describe('an answer', () => {
   it('that cannot be written is an event, nothing else, and is tried again', async () => {
     mkdirSync(join(folder, '..'), { recursive: true });
     writeFileSync(folder, 'in the way');
-    const { source, clock, told, complaints } = start();
+    const { source, clock, told, complaints, events } = start();
     source.show([one]);
     await clock.advance(0);
     await until(() => complaints().length === 1, 'an event');
     expect(complaints()[0]).toContain('could not be written');
+    expect(events.at(-1)).toMatchObject({ type: 'memory.failed', during: 'write' });
     expect(told).toEqual([[null, one]]);
     rmSync(folder);
     await clock.advance(50_000);

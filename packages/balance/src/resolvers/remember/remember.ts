@@ -33,8 +33,8 @@ const rules: Checks<RememberOptions> = {
  *
  * What is remembered counts only if all of it is right: format, service, source, age, and every endpoint. That the source
  * has nobody is an answer too; it is remembered by forgetting. While the source is well, the file is renewed although
- * nothing changes, so its age is that of the outage. What goes wrong with the file is a `resolver.failed` event, and
- * changes nothing else.
+ * nothing changes, so its age is that of the outage. What goes wrong with the file is a `memory.failed` event, and
+ * changes nothing else; that it has to do is a `memory.recalled`.
  * @throws ConfigError on unknown, missing or wrong options
  */
 export function remember(
