@@ -18,7 +18,7 @@ import { type LatencyOptions, latencyChecks, latencyDefaults, type Node, type No
 import { TypicalLatency } from './peak-ewma.js';
 import { Roster } from './roster.js';
 import { type Freshness, SourceState } from './source-state.js';
-import { Waiters, type WaitOptions } from './waiters.js';
+import { Waiters, type WaitOptions, waitDefaults } from './waiters.js';
 
 /**
  * - `pending`: discovery has not answered yet
@@ -44,7 +44,7 @@ export interface ClusterOptions extends WaitOptions {
    */
   readonly idleMs?: number | false | undefined;
   /**
-   * The failure domain of this process, whose endpoints are preferred: see {@link Roster}. Default null: all are alike.
+   * The failure domain of this process, whose endpoints are preferred: see {@link Neighbourhood}. Default null: all are alike.
    */
   readonly zone?: string | null | undefined;
   /** Told once for each endpoint that joins, or has moved to another origin. Must not throw. */
@@ -55,6 +55,10 @@ export interface ClusterOptions extends WaitOptions {
    */
   readonly onGone?: ((endpoint: Endpoint) => void) | undefined;
 }
+
+/** See {@link ClusterOptions}. */
+export const clusterDefaults: Readonly<Required<Pick<ClusterOptions, 'zone' | 'idleMs' | keyof WaitOptions>>> =
+  Object.freeze({ zone: null, ...waitDefaults, idleMs: 600_000 });
 
 const clusterChecks: Checks<ClusterOptions> = {
   service: checks.text(),
@@ -91,14 +95,14 @@ export class Cluster {
     const { onCame, onGone, idleMs, maxWaiting, readyTimeoutMs, zone } = resolveOptions(
       'cluster',
       given,
-      { ...given, idleMs: given.idleMs ?? 600_000 },
+      { ...given, ...clusterDefaults },
       clusterChecks,
     );
     const health = resolveOptions('health', options.health, healthDefaults, healthChecks);
     const latency = resolveOptions('latency', options.latency, latencyDefaults, latencyChecks);
     this.service = given.service;
     this.#resolver = given.resolver;
-    const roster = new Roster(health, zone ?? null);
+    const roster = new Roster(health, zone);
     this.roster = roster;
     const { clock } = given.runtime;
     this.#waiters = new Waiters(given.service, clock, { maxWaiting, readyTimeoutMs });

@@ -1,6 +1,7 @@
 // Catches: a default, or an option, that the documentation does not tell as it is.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { clusterDefaults } from './cluster.js';
 import { healthDefaults } from './endpoint-health.js';
 import { latencyDefaults } from './node.js';
 import { p2cDefaults } from './p2c.js';
@@ -26,7 +27,9 @@ function written(defaults: object): Record<string, string> {
 
 describe('the documented defaults', () => {
   it('are those of the code', () => {
-    expect(tablesOf('balancing.md')).toEqual([healthDefaults, latencyDefaults, p2cDefaults].map(written));
+    expect(tablesOf('balancing.md')).toEqual(
+      [healthDefaults, clusterDefaults, latencyDefaults, p2cDefaults].map(written),
+    );
     expect(tablesOf('discovery.md')).toEqual([
       { host: 'required', ...written(dnsDefaults) },
       { path: 'required', ...written(fileDefaults) },

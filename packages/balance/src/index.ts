@@ -8,6 +8,7 @@ export {
   healthDefaults,
   type Ward,
 } from './endpoint-health.js';
+export type { Neighbourhood } from './neighbourhood.js';
 export { type LatencyOptions, latencyDefaults, type Node, type NodeHost } from './node.js';
 export * from './p2c.js';
 export type { PeakEwma, TypicalLatency } from './peak-ewma.js';
@@ -30,3 +31,5 @@ export type { RememberedSnapshot, RememberWatchOptions } from './resolvers/remem
 export * from './resolvers/source.js';
 export type { Roster } from './roster.js';
 export * from './round-robin.js';
+export type { Freshness } from './source-state.js';
+export { type WaitOptions, waitDefaults } from './waiters.js';

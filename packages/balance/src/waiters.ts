@@ -20,7 +20,7 @@ export interface WaitOptions {
 }
 
 /** See {@link WaitOptions}. */
-export const waitDefaults: Readonly<Required<WaitOptions>> = Object.freeze({
+export const waitDefaults: { readonly maxWaiting: number; readonly readyTimeoutMs: number } = Object.freeze({
   maxWaiting: 1_000,
   readyTimeoutMs: 5_000,
 });
@@ -49,13 +49,13 @@ export class Waiters extends Timer {
   /** Monotonic ms since which there is no answer, as far as anybody waited for it; null while nobody has. */
   #since: number | null = null;
 
-  constructor(service: string, clock: Clock, options: WaitOptions) {
+  constructor(service: string, clock: Clock, { maxWaiting, readyTimeoutMs }: WaitOptions) {
     super();
     this.#service = service;
     this.#clock = clock;
-    this.#most = options.maxWaiting ?? waitDefaults.maxWaiting;
-    const { readyTimeoutMs = waitDefaults.readyTimeoutMs } = options;
-    this.#timeoutMs = readyTimeoutMs === false ? Number.POSITIVE_INFINITY : readyTimeoutMs;
+    this.#most = maxWaiting ?? waitDefaults.maxWaiting;
+    this.#timeoutMs =
+      readyTimeoutMs === false ? Number.POSITIVE_INFINITY : (readyTimeoutMs ?? waitDefaults.readyTimeoutMs);
   }
 
   /** How many wait. */
