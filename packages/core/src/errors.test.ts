@@ -13,6 +13,7 @@ import {
   RejectedError,
   rejected,
   TimeoutError,
+  TlsRejectedError,
   TransportError,
 } from './errors.js';
 
@@ -33,6 +34,13 @@ const samples = [
     's: wait failed at e: ECONNRESET',
   ],
   ['TimeoutError', 'ERR_TIMEOUT', 'maybe', new TimeoutError({ of: 'attempt', ms: 99.7 }), 'within 100 ms'],
+  [
+    'TlsRejectedError',
+    'ERR_TLS_REJECTED',
+    'maybe',
+    new TlsRejectedError({ service: 's', endpoint: 'e' }),
+    's: e refused the TLS handshake',
+  ],
   ['CanceledError', 'ERR_CANCELED', 'maybe', new CanceledError({ cause: 'c' }), 'canceled'],
   ['ConfigError', 'ERR_CONFIG', 'no', new ConfigError([{ name: 'n', expected: 'e' }]), '1 problem'],
 ] as const;
@@ -46,7 +54,15 @@ describe('every error', () => {
   });
 
   it('is told apart from every other kind', () => {
-    const types = [RejectedError, NoEndpointError, TransportError, TimeoutError, CanceledError, ConfigError];
+    const types = [
+      RejectedError,
+      NoEndpointError,
+      TransportError,
+      TimeoutError,
+      TlsRejectedError,
+      CanceledError,
+      ConfigError,
+    ];
     samples.forEach(([, , , error], i) => {
       expect(types.map((type) => error instanceof type)).toEqual(types.map((_, j) => i === j));
     });
@@ -140,6 +156,13 @@ describe('each error', () => {
       message: 'call: send failed: m',
       staleSocket: true,
     });
+  });
+
+  it('a certificate of ours that was turned away says what it can, from little', () => {
+    const cause = new Error('alert');
+    const error = new TlsRejectedError({ message: 'closed', cause });
+    expect(error).toMatchObject({ message: 'call: closed', service: null, endpoint: null, cause });
+    expect('cause' in new TlsRejectedError({})).toBe(false);
   });
 
   it('a wrong configuration lists every problem, whatever the values are', () => {

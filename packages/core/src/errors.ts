@@ -161,6 +161,25 @@ export class TransportError extends FairleadError {
   }
 }
 
+/**
+ * The other side did not accept our certificate, as far as can be told: TLS 1.3 lets it say so only after the handshake. Not
+ * tried again: every endpoint would say the same.
+ */
+export class TlsRejectedError extends FairleadError {
+  constructor(options: {
+    service?: string | null;
+    endpoint?: string | null;
+    message?: string;
+    cause?: unknown;
+  }) {
+    const { service = null, endpoint = null, message = 'refused the TLS handshake' } = options;
+    const who = endpoint === null ? '' : `${endpoint} `;
+    super('ERR_TLS_REJECTED', `${service ?? 'call'}: ${who}${message}`, 'maybe', causeOf(options.cause));
+    this.service = service;
+    this.endpoint = endpoint;
+  }
+}
+
 /** Whose time ran out: that of one attempt, or that of the whole call. */
 export type TimeoutOf = 'attempt' | 'call';
 
@@ -238,6 +257,7 @@ const codes = new Map<unknown, string>([
   [RejectedError, 'ERR_REJECTED'],
   [NoEndpointError, 'ERR_NO_ENDPOINT'],
   [TransportError, 'ERR_TRANSPORT'],
+  [TlsRejectedError, 'ERR_TLS_REJECTED'],
   [TimeoutError, 'ERR_TIMEOUT'],
   [CanceledError, 'ERR_CANCELED'],
   [ConfigError, 'ERR_CONFIG'],

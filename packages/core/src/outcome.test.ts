@@ -7,6 +7,7 @@ import {
   NoEndpointError,
   rejected,
   TimeoutError,
+  TlsRejectedError,
   TransportError,
 } from './errors.js';
 import { judge, Outcome } from './outcome.js';
@@ -55,7 +56,8 @@ describe('judge', () => {
     [new TransportError({ phase: 'send', sent: 'no' }), 'overload'],
     [new TransportError({ phase: 'closed', sent: 'no' }), 'failure'],
     [timedOutAfterAttempts(), 'failure'],
-    [new FairleadError('ERR_TLS_REJECTED', 'a code that core does not know', 'maybe'), 'failure'],
+    [new TlsRejectedError({ service: 's' }), 'failure'],
+    [new FairleadError('ERR_OTHER', 'a code that core does not know', 'maybe'), 'failure'],
     [Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), 'failure'],
     [new Error('of a layer that somebody has written'), 'ignored'],
     ['thrown text', 'ignored'],

@@ -1,5 +1,5 @@
 /** @module What a failure proves that came before any byte of an answer. */
-import { FairleadError } from '@fairlead/core';
+import { type FairleadError, TlsRejectedError } from '@fairlead/core';
 import { type Connector, hadServed } from './connector.js';
 import { type FailedWhere, systemCode, wireError } from './wire-error.js';
 
@@ -64,17 +64,11 @@ function isTurnedAway(error: Error, where: FailedWhere, connector: Connector): b
   return where.phase !== 'connect' && cutOff.has(code) && !connector.served;
 }
 
-/**
- * An error of a code of its own, for which nothing proves that it would be better elsewhere: it counts against the
- * endpoint, and is not tried again. Every endpoint would turn the same certificate away.
- */
+/** An error for which nothing proves that it would be better elsewhere: it counts against the endpoint, too. */
 function turnedAway(cause: Error, { service, endpoint, phase }: FailedWhere): FairleadError {
-  const why =
+  const message =
     phase === 'connect'
       ? `refused the TLS handshake: ${cause.message.trim()}`
       : 'closed its first connection right after the TLS handshake, as servers do that miss or reject a client certificate';
-  const error = new FairleadError('ERR_TLS_REJECTED', `${service}: ${endpoint} ${why}`, 'maybe', { cause });
-  error.service = service;
-  error.endpoint = endpoint;
-  return error;
+  return new TlsRejectedError({ service, endpoint, message, cause });
 }
