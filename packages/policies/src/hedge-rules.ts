@@ -51,7 +51,7 @@ export class HedgeRules {
     this.statuses = new Set(options.statuses);
     this.credit = new HedgeCredit(options.minWinRatio);
     this.#observed = options.delayMs === null ? new LatencyQuantile(options.quantile, options.minCalls) : null;
-    this.#own = new WindowedBudget(options.ratio, 0, 10_000, 1);
+    this.#own = new WindowedBudget({ ttlMs: 10_000, ratio: options.ratio, reserve: 0, failing: 0, besides: 1 });
   }
 
   /** How long to wait before another attempt, in ms; Infinity if nothing is known yet. */

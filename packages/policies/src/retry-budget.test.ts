@@ -3,7 +3,7 @@
 import { ConfigError } from '@fairlead/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { retryBudget } from './retry-budget.js';
+import { type RetryBudget, retryBudget } from './retry-budget.js';
 
 function withdrawAll(budget: ReturnType<typeof retryBudget>, now: number): number {
   let count = 0;
@@ -12,31 +12,49 @@ function withdrawAll(budget: ReturnType<typeof retryBudget>, now: number): numbe
 }
 
 describe('retryBudget', () => {
-  it('begins with a reserve of 10; a hundred requests make it no more, a thousand make it 100', () => {
+  it('begins with a reserve of 100; a thousand requests make it no more, two thousand make it 200', () => {
     const budget = retryBudget();
-    expect(budget.balance(0)).toBe(10);
-    for (let i = 0; i < 100; i++) budget.deposit(5);
-    expect(budget.balance(5)).toBe(10);
-    for (let i = 0; i < 900; i++) budget.deposit(5);
+    expect(budget.balance(0)).toBe(100);
+    for (let i = 0; i < 1_000; i++) budget.deposit(5);
     expect(budget.balance(5)).toBe(100);
-    expect(withdrawAll(budget, 6)).toBe(100);
+    for (let i = 0; i < 1_000; i++) budget.deposit(5);
+    expect(budget.balance(5)).toBe(200);
+    expect(withdrawAll(budget, 6)).toBe(200);
     expect(budget.tryWithdraw(6)).toBe(false);
   });
 
-  it('shares the reserve among processes, down to one retry in each window', () => {
-    expect(retryBudget({ minPerSecond: 10, processes: 4 }).balance(0)).toBe(25);
-    expect(retryBudget({ minPerSecond: 10, processes: 500 }).balance(0)).toBe(1);
-    expect(retryBudget({ minPerSecond: 0, processes: 500 }).balance(0)).toBe(0);
+  /** Takes out what there is, and finds that none of it helps. */
+  function failAll(budget: RetryBudget, now: number): number {
+    let count = 0;
+    for (; budget.tryWithdraw(now); count++) budget.failed?.(now);
+    return count;
+  }
+
+  it('has a tenth of that for retries that fail, or what the requests allow', () => {
+    const budget = retryBudget();
+    expect(failAll(budget, 0)).toBe(10);
+    for (let i = 0; i < 100; i++) budget.deposit(5);
+    expect(failAll(budget, 5)).toBe(0);
+    for (let i = 0; i < 50; i++) budget.deposit(5);
+    expect(failAll(budget, 5)).toBe(5);
+    expect(failAll(budget, 9_999)).toBe(0);
+    expect(failAll(budget, 10_005)).toBe(10);
   });
 
-  it('lets a fleet of 500 processes add a tenth to its load and no burst', () => {
+  it('shares what may fail among processes, down to one in each window', () => {
+    expect(failAll(retryBudget({ minFailingPerSecond: 10, processes: 4 }), 0)).toBe(25);
+    expect(failAll(retryBudget({ processes: 500 }), 0)).toBe(1);
+    expect(failAll(retryBudget({ minPerSecond: 0, processes: 500 }), 0)).toBe(0);
+  });
+
+  it('lets a fleet of 500 processes, whose service is down, add a tenth to its load and no burst', () => {
     const fleet = Array.from({ length: 500 }, () => retryBudget({ processes: 500 }));
     let retries = 0;
     // Each makes 2 requests a second, and all of them fail for half a minute.
     for (let now = 0; now < 30_000; now += 500) {
       for (const budget of fleet) {
         budget.deposit(now);
-        while (budget.tryWithdraw(now)) retries++;
+        retries += failAll(budget, now);
       }
       // One each at once, at most; and never more than a tenth besides.
       expect(retries).toBeLessThanOrEqual(500 + 0.1 * 500 * (now / 500 + 1));
@@ -71,7 +89,7 @@ describe('retryBudget', () => {
     const budget = retryBudget();
     for (let i = 0; i < 100; i++) budget.deposit(0);
     withdrawAll(budget, 0);
-    expect(budget.balance(1e12)).toBe(10);
+    expect(budget.balance(1e12)).toBe(100);
   });
 
   it('survives times that go back, as those of calls that queued do', () => {
@@ -110,9 +128,9 @@ describe('retryBudget', () => {
   });
 
   it('lists everything that is wrong with its options', () => {
-    const wrong = { ratio: 1.5, minPerSecond: -1, ttlMs: 999, processes: 0.5 };
+    const wrong = { ratio: 1.5, minPerSecond: -1, ttlMs: 999, processes: 0.5, minFailingPerSecond: -1 };
     expect(() => retryBudget(wrong)).toThrow(ConfigError);
-    expect(() => retryBudget(wrong)).toThrow('4 problems');
+    expect(() => retryBudget(wrong)).toThrow('5 problems');
     expect(() => retryBudget({ tllMs: 1_000 } as never)).toThrow('did you mean ttlMs?');
   });
 });

@@ -65,6 +65,8 @@ export class RetryLoop {
   /** Wait before the next attempt in ms, or below 0 if there is none. */
   #delayMs = -1;
   #refusal: Refusal | null = null;
+  /** The reply of the latest attempt, if its body broke while it was awaited whole. */
+  #broken: Reply | null = null;
   readonly #failed: FailedAttempt[] = [];
   readonly #next: Handler;
   readonly #settings: RetrySettings;
@@ -82,12 +84,24 @@ export class RetryLoop {
     return !this.#call.scope.canceled && typeof this.#plan(repeatable) === 'number';
   }
 
-  /** Goes on after a first attempt that got `reply`, or `error` if `reply` is null. */
-  async after(reply: Reply | null, error: unknown, repeatable: Repeatable): Promise<Reply> {
+  /**
+   * Goes on after a first attempt that got `reply`, or `error` if `reply` is null.
+   * @param broken what it got before that error; handed over if nothing better comes, since its status is still an answer
+   */
+  async after(
+    reply: Reply | null,
+    error: unknown,
+    repeatable: Repeatable,
+    broken: Reply | null = null,
+  ): Promise<Reply> {
+    this.#broken = broken;
     this.#settle(reply, error, repeatable);
     if (this.#delayMs >= 0) await this.#repeat();
     if (this.#reply !== null) return this.#reply;
-    throw this.#explain(this.#error);
+    // Of a broken reply whoever reads its body is told this error.
+    const explained = this.#explain(this.#error);
+    if (this.#broken !== null) return this.#broken;
+    throw explained;
   }
 
   async #repeat(): Promise<void> {
@@ -102,7 +116,7 @@ export class RetryLoop {
     } catch (reason) {
       // Canceled while it waited: every failure of an attempt is kept in a field instead of being thrown at p-retry,
       // which would refuse to repeat a TypeError and wrap what is not an Error.
-      this.#reply = null;
+      this.#reply = this.#broken = null;
       this.#error = reason;
     }
   }
@@ -110,28 +124,29 @@ export class RetryLoop {
   async #attempt(n: number): Promise<void> {
     if (n > 1) {
       const last = this.#call;
-      const { budget, suspicious, wholeReplyBytes } = this.#settings;
+      const { budget, statuses, suspicious, wholeReplyBytes } = this.#settings;
       // Hedges have numbers of their own.
       const attempt = Math.max(last.attempt, last.tried.sends) + 1;
       this.#call = last.with({ attempt, at: last.runtime.clock.now() });
       this.#n++;
       let reply: Reply | null = null;
       let error: unknown = null;
+      this.#broken = null;
       try {
         reply = await this.#next(this.#call);
         if (reply.status < suspicious && isUnderWay(reply, this.#call, wholeReplyBytes)) {
-          reply = await whole(reply, this.#call.runtime.clock);
+          this.#broken = reply;
+          await whole(reply, this.#call.runtime.clock);
+          this.#broken = null;
         }
       } catch (thrown) {
         reply = null;
         error = thrown;
       }
       if (last.tried.replays) payReplays(budget, last.tried, this.#call.at);
-      this.#settle(
-        reply,
-        error,
-        reply === null ? repeatableError(error) : repeatableReply(reply, this.#settings.statuses),
-      );
+      const repeatable = reply === null ? repeatableError(error) : repeatableReply(reply, statuses);
+      if (reply === null || repeatable !== 'never') budget?.failed?.(this.#call.runtime.clock.now());
+      this.#settle(reply, error, repeatable);
     }
     if (this.#delayMs >= 0) throw this;
   }

@@ -118,7 +118,12 @@ export function retry(options?: Partial<RetryOptions>): Middleware {
         if (call.tried.replays) payReplays(budget, call.tried, call.at);
         if (reply.status < suspicious) {
           if (mode === 'shadow' || !isUnderWay(reply, call, wholeReplyBytes)) return reply;
-          return whole(reply, call.runtime.clock).catch((error: unknown) => failed(call, next, error));
+          return whole(reply, call.runtime.clock).catch((error: unknown) => {
+            const repeatable = repeatableError(error);
+            return repeatable === 'never'
+              ? reply
+              : new RetryLoop(call, next, settings).after(null, error, repeatable, reply);
+          });
         }
         const repeatable = repeatableReply(reply, settings.statuses);
         if (repeatable !== 'never') return goOn(new RetryLoop(call, next, settings), call, reply, null, repeatable);

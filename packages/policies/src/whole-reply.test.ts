@@ -137,15 +137,30 @@ describe('a small reply to an idempotent call', () => {
     expect(await clock.run(go())).toBe(second);
   });
 
-  it('is an error with all attempts on it if all of them break', async () => {
+  it('is handed over broken if all of them break, with all attempts on the error of its body', async () => {
     const replies = [new Gathering(), new Gathering()];
     for (const each of replies) each.end(broken());
-    const all = rig(replies, { attempts: 2 });
-    await expect(all.clock.run(all.go())).rejects.toMatchObject({
+    const { go, clock, call } = rig(replies, { attempts: 2 });
+    const got = await clock.run(go());
+    expect(got).toBe(replies[1]);
+    await expect(readText(got)).rejects.toMatchObject({
       phase: 'body',
       message: expect.stringContaining('(attempt 2 of 2)'),
       attempts: [{ attempt: 1, error: { phase: 'body' } }],
     });
+    call.scope.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  it('is given up with the error of a later attempt, if that got no reply at all', async () => {
+    const first = new Gathering();
+    first.end(broken());
+    const clock = new VirtualClock();
+    const handler = compose([retry({ attempts: 2 })], async (call) => {
+      if (call.attempt > 1) throw new TransportError({ phase: 'wait', sent: 'maybe' });
+      return first;
+    });
+    await expect(clock.run(handler(callTo('payments', { clock })))).rejects.toMatchObject({ phase: 'wait' });
   });
 
   it('is handed over unfinished after a second: what trickles in may be wanted', async () => {
@@ -161,7 +176,7 @@ describe('a small reply to an idempotent call', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('ends with its caller, and with its deadline', async () => {
+  it('breaks with its caller, and with its deadline', async () => {
     for (const why of ['caller', 'deadline']) {
       const { go, clock, call, sends } = rig([new Gathering()]);
       if (why === 'deadline') call.scope.expireAt(500, 'call', 500);
@@ -170,7 +185,8 @@ describe('a small reply to an idempotent call', () => {
       await clock.advance(400);
       if (why === 'caller') call.scope.cancel(new CanceledError());
       else await clock.advance(100);
-      await expect(going).rejects.toMatchObject({ code: why === 'caller' ? 'ERR_CANCELED' : 'ERR_TIMEOUT' });
+      const code = why === 'caller' ? 'ERR_CANCELED' : 'ERR_TIMEOUT';
+      await expect(readText(await going)).rejects.toMatchObject({ code });
       expect([sends(), clock.pending]).toEqual([1, 0]);
     }
   });
