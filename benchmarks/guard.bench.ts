@@ -1,0 +1,69 @@
+/**
+ * @module What everything on costs a server per request under each framework, beside the bare framework and what teams use
+ * today. Each server is a process of its own on core 0, all of them alive at once; the load goes to one after the other, a
+ * few hundred requests at a time, many times over. What counts is the CPU time of the server: "of it elsewhere".
+ *
+ * The requests have the headers that a mesh gives them: a trace, a deadline, a class.
+ *
+ * `npm run bench -- guard`, or `-- guard short`, which writes no results; other words pick frameworks: `-- guard short fastify`.
+ */
+import { Pool } from 'undici';
+import { startApart } from './apart.ts';
+import { bareOf, cases } from './guard/cases.ts';
+import { type Bar, measure, type RoundBar, save } from './measure.ts';
+import { spread } from './spread.ts';
+
+const words = process.argv.slice(2);
+const short = words.includes('short');
+const wanted = words.filter((word) => word !== 'short');
+const CONNECTIONS = 32;
+const headers = {
+  accept: 'application/json',
+  'user-agent': 'bench',
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00',
+  'x-request-timeout-ms': '5000',
+  'x-request-criticality': 'critical',
+};
+
+const names = Object.keys(cases).filter((name) => wanted.length === 0 || wanted.includes(bareOf(name)));
+const running = [];
+for (const name of names) {
+  const server = await startApart<string>('guard/server.ts', name);
+  const pool = new Pool(server.ready, { connections: CONNECTIONS });
+  const call = async (): Promise<void> => {
+    const { statusCode, body } = await pool.request({ method: 'GET', path: '/charges/42', headers });
+    await body.dump();
+    if (statusCode !== 200) throw new Error(`${name}: ${statusCode}`);
+  };
+  await spread(short ? 3_000 : 10_000, CONNECTIONS, call);
+  running.push({ name, run: (n: number) => spread(n, CONNECTIONS, call), also: [server.pid] });
+}
+
+const bars = names
+  .filter((name) => name.endsWith(', guard'))
+  .flatMap((name): (Bar | RoundBar)[] => {
+    const bare = bareOf(name);
+    const peers = names.filter((each) => bareOf(each) === bare && each !== bare && each !== name);
+    return [
+      { case: name, metric: 'elsewhere', over: bare, max: 3 },
+      ...peers.map((peer) => ({
+        says: `${name}, elsewhere`,
+        unit: `µs more than ${peer}`,
+        max: 0,
+        of: (figure: Parameters<RoundBar['of']>[0]) => figure(name, 'elsewhere') - figure(peer, 'elsewhere'),
+      })),
+    ];
+  });
+const rows = await measure({
+  name: `${CONNECTIONS} connections, GET of a small JSON, per request; of the server is what is elsewhere`,
+  rounds: short ? 21 : 61,
+  perRound: short ? 500 : 1_000,
+  cases: running,
+  bars,
+});
+if (!short && wanted.length === 0)
+  save(
+    'guard',
+    rows.filter(({ metric }) => metric === 'elsewhere'),
+  );
+process.exit();

@@ -1,0 +1,117 @@
+/** @module The same service under each framework: bare, behind the guard with everything on, and behind what teams use today. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import fastifyRateLimit from '@fastify/rate-limit';
+import underPressure from '@fastify/under-pressure';
+import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
+import express from 'express';
+import { rateLimit as expressRateLimit } from 'express-rate-limit';
+import { guard as guardExpress } from 'fairlead/express';
+import { guard as guardFastify } from 'fairlead/fastify';
+import { guard as guardHono } from 'fairlead/hono';
+import { guard as guardNode } from 'fairlead/node';
+import fastify, { type FastifyInstance } from 'fastify';
+import { Hono, type MiddlewareHandler } from 'hono';
+import { RateLimiterMemory } from 'rate-limiter-flexible';
+
+const charge = { id: 'ch_3MmlLrLkdIwHu7ix0snN0B15', amount: 4200, currency: 'EUR', status: 'succeeded' };
+const ENOUGH = 1_000_000_000;
+/** A limit for each caller, deadlines, traces, shedding, drain and probes: all that can be turned on. */
+const everythingOn = {
+  environment: false,
+  limit: { perSecond: 1_000_000, burst: 1_000_000 },
+  maxTimeoutMs: 10_000,
+  newTraces: 'unsampled',
+  health: true,
+  drain: true,
+} as const;
+
+type Make = () => Server | Promise<Server>;
+
+/** By name: the framework, then what stands before its handler. */
+export const cases: Readonly<Record<string, Make>> = {
+  'node:http': () => createServer(answer),
+  'node:http, guard': () => createServer(guardNode(answer, everythingOn)),
+  'node:http, rate-limiter-flexible': () => {
+    const limiter = flexible();
+    return createServer((request, response) => {
+      limiter.consume(request.socket.remoteAddress ?? '').then(
+        () => answer(request, response),
+        () => response.writeHead(429).end(),
+      );
+    });
+  },
+  express: () => inExpress(),
+  'express, guard': () => inExpress(guardExpress(everythingOn)),
+  'express, express-rate-limit': () =>
+    inExpress(expressRateLimit({ windowMs: 60_000, limit: ENOUGH, standardHeaders: 'draft-8', legacyHeaders: false })),
+  'express, rate-limiter-flexible': () => {
+    const limiter = flexible();
+    return inExpress((request, response, next) => {
+      limiter.consume(request.ip ?? '').then(
+        () => next(),
+        () => response.sendStatus(429),
+      );
+    });
+  },
+  fastify: () => inFastify(() => {}),
+  'fastify, guard': () => inFastify((app) => app.register(guardFastify(everythingOn))),
+  'fastify, @fastify/rate-limit': () =>
+    inFastify((app) => app.register(fastifyRateLimit, { max: ENOUGH, timeWindow: 60_000 })),
+  'fastify, @fastify/under-pressure': () =>
+    inFastify((app) =>
+      app.register(underPressure, {
+        maxEventLoopDelay: 60_000,
+        maxHeapUsedBytes: 100 * ENOUGH,
+        maxRssBytes: 100 * ENOUGH,
+        maxEventLoopUtilization: 1,
+      }),
+    ),
+  hono: () => inHono(),
+  'hono, guard': () => inHono(guardHono(everythingOn) as MiddlewareHandler<Bindings>),
+  'hono, rate-limiter-flexible': () => {
+    const limiter = flexible();
+    return inHono(async (c, next) => {
+      await limiter.consume(c.env.incoming.socket.remoteAddress ?? '');
+      await next();
+    });
+  },
+};
+
+/** The case that `name` is compared with. */
+export function bareOf(name: string): string {
+  return name.split(', ', 1)[0] as string;
+}
+
+function answer(_request: IncomingMessage, response: ServerResponse): void {
+  const body = JSON.stringify(charge);
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body);
+}
+
+function flexible(): RateLimiterMemory {
+  return new RateLimiterMemory({ points: ENOUGH, duration: 60 });
+}
+
+function inExpress(...before: express.RequestHandler[]): Server {
+  const app = express();
+  for (const each of before) app.use(each);
+  app.get('/charges/:id', (_request, response) => void response.json(charge));
+  return createServer(app);
+}
+
+async function inFastify(before: (app: FastifyInstance) => unknown): Promise<Server> {
+  const app = fastify();
+  await before(app);
+  app.get('/charges/:id', async () => charge);
+  // An address, since for a name fastify would open a second server.
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  return app.server;
+}
+
+type Bindings = { Bindings: HttpBindings };
+
+function inHono(...before: MiddlewareHandler<Bindings>[]): Server {
+  const app = new Hono<Bindings>();
+  for (const each of before) app.use(each);
+  app.get('/charges/:id', (c) => c.json(charge));
+  return createAdaptorServer({ fetch: app.fetch }) as Server;
+}
