@@ -3,6 +3,7 @@
  * allocates nothing), links its children in place, and makes an `AbortSignal` only when one is asked for.
  */
 import type { Clock } from './clock.js';
+import type { Criticality } from './criticality.js';
 import { CanceledError, TimeoutError, type TimeoutOf } from './errors.js';
 import type { EndWatcher } from './reply.js';
 import { followSignal, type SignalFollower, unfollowSignal } from './signal-followers.js';
@@ -26,6 +27,8 @@ export class Scope extends Timer implements ScopeWatcher, EndWatcher, SignalFoll
   reason: unknown = undefined;
   /** Set on the scope of an inbound request that is a repetition itself. Declared only: the other scopes have no room for it. */
   declare inheritedAttempt?: number;
+  /** Set on the scope of an inbound request that says how critical it is; see `inheritedCriticality`. */
+  declare criticality?: Criticality;
   /** Set once a call under this scope was given up by whoever repeats calls; see `giveUp`. */
   declare gaveUp?: true;
   #closed = false;

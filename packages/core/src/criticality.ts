@@ -1,0 +1,36 @@
+/**
+ * @module How much a request matters, in the four classes of "Site Reliability Engineering", chapter 21, and what calls made
+ * in its service inherit of it.
+ */
+import type { Scope } from './scope.js';
+
+/** From what must not fail to what nobody misses; `critical` is what a request is that says nothing. */
+export type Criticality = 'critical-plus' | 'critical' | 'sheddable-plus' | 'sheddable';
+
+/** All of them, from the most critical to the least. */
+export const criticalities: readonly Criticality[] = Object.freeze([
+  'critical-plus',
+  'critical',
+  'sheddable-plus',
+  'sheddable',
+]);
+
+/** The request header that says it. */
+export const criticalityHeader = 'x-request-criticality';
+
+/** The key under which W3C baggage says it, which hops that know nothing of it pass on. */
+export const criticalityKey = 'criticality';
+
+/** The place of what `text` says in {@link criticalities}; undefined if it is none. `CRITICAL_PLUS`, as in the book, is meant, too. */
+export function criticalityRank(text: string): number | undefined {
+  const at = criticalities.indexOf(text.trim().toLowerCase().replaceAll('_', '-') as Criticality);
+  return at < 0 ? undefined : at;
+}
+
+/** The class of the request that the work under `scope` is done for; undefined if nobody has said, and outside of any. */
+export function inheritedCriticality(scope: Scope): Criticality | undefined {
+  for (let each: Scope | null = scope; each !== null; each = each.parent) {
+    if (each.criticality !== undefined) return each.criticality;
+  }
+  return undefined;
+}
