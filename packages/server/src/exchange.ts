@@ -76,8 +76,6 @@ export class Exchange extends Scope implements Reply {
   readonly #writeHead: ServerResponse['writeHead'];
   /** The last argument of `writeHead`: frameworks keep headers to themselves until then. */
   #given: unknown = null;
-  /** Monotonic ms at which the handler was started, if somebody wants to know how long it takes. */
-  #begunAt = 0;
   #answer: Promise<Reply> | null = null;
   #resolve: ((reply: Reply) => void) | null = null;
   #reject: ((error: unknown) => void) | null = null;
@@ -93,7 +91,9 @@ export class Exchange extends Scope implements Reply {
     readonly next: Next,
     readonly host: ExchangeHost,
     /** Who let it in, until that is told that it has been answered. */
-    private shed: Pick<Shedder, 'leave'> | null = null,
+    private shed: Pick<Shedder, 'leave'> | null,
+    /** Monotonic ms at which it was let in. */
+    readonly begunAt: number,
   ) {
     const outer = (request as Marked)[current] ?? null;
     super(clock, outer);
@@ -148,7 +148,6 @@ export class Exchange extends Scope implements Reply {
     // The clock is read only for a request that has a deadline: the event loop may have been blocked past it.
     if (scope.canceled || (scope.deadlineAt !== Number.POSITIVE_INFINITY && scope.expired())) return expiry(scope);
     this.call = call;
-    if (this.shed !== null) this.#begunAt = this.clock.now();
     const answer = new Promise<Reply>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -205,7 +204,7 @@ export class Exchange extends Scope implements Reply {
     if (this.at !== 0) return;
     this.at = this.clock.now();
     // The handler's work is done, or nearly so: what is left is up to how fast the client reads, and may last for hours.
-    this.#leave(this.call === null ? null : this.at - this.#begunAt);
+    this.#leave(this.call === null ? null : this.at - this.begunAt);
     this.#resolve?.(this);
   }
 

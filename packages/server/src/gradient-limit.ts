@@ -32,7 +32,7 @@ export class GradientLimit {
 
   constructor(bounds: LimitBounds) {
     this.#bounds = bounds;
-    this.value = bounds.initialLimit;
+    this.value = Math.min(Math.max(bounds.initialLimit, bounds.minLimit), bounds.maxLimit);
   }
 
   /** What a handler takes when it is not crowded, in ms; 0 while unknown. */

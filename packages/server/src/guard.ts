@@ -6,8 +6,10 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import {
   Call,
   type Checks,
+  type Criticality,
   checks,
   compose,
+  criticalities,
   errorCode,
   type Handler,
   isIdempotentMethod,
@@ -28,8 +30,7 @@ import { headerPairs } from './header-pairs.js';
 import type { Health } from './health.js';
 import { guardHono, type HonoMiddleware, type HonoOptions } from './hono.js';
 import { sessionOf } from './http2-sessions.js';
-import { readAttempt } from './inbound-attempt.js';
-import { readTimeoutMs } from './inbound-deadline.js';
+import { InboundHeaders } from './inbound-headers.js';
 import { guardNode, type NodeListener } from './node.js';
 import { aloneInPipeline } from './pipeline.js';
 import { admissionHeader, type LimitRefusal, refusalKind, refusalStatus, refuse, refuseAtOnce } from './refusal.js';
@@ -57,6 +58,13 @@ export interface GuardOptions {
   readonly health: Health | null;
   /** Refuses what is more than this process can do, before anything is made of it. Default none. */
   readonly shed: Shedder | null;
+  /** How critical a request is that does not say so itself. Default `critical`. */
+  readonly criticality: Criticality;
+  /**
+   * Whether the caller may say that its request is more critical than that; that it is less so is believed of anybody. Must
+   * not throw. Default: callers whose certificate the server has verified.
+   */
+  readonly trusts: (request: IncomingMessage) => boolean;
   /** Time, chance and events. Default: the real clock, and no listener. */
   readonly runtime: Runtime;
   /**
@@ -79,6 +87,8 @@ export const guardDefaults: GuardOptions = Object.freeze({
   drain: null,
   health: null,
   shed: null,
+  criticality: 'critical',
+  trusts: (request) => (request.socket as { authorized?: boolean }).authorized === true,
   runtime: Object.freeze({ clock: systemClock }),
   onError: (error) => console.error(error),
   maxTimeoutMs: null,
@@ -91,6 +101,8 @@ const rules: Checks<GuardOptions> = {
   drain: checks.orNull(checks.object('a drain made by createDrain')),
   health: checks.orNull(checks.object('health routes made by healthRoutes')),
   shed: checks.orNull(checks.object('a shedder made by shed')),
+  criticality: checks.oneOf<Criticality>(...criticalities),
+  trusts: checks.fn('a function of the request'),
   runtime: checks.object(),
   onError: checks.fn(),
   maxTimeoutMs: checks.orNull(checks.ms(1)),
@@ -114,6 +126,9 @@ class InboundEngine implements Guard, ExchangeHost, Door {
   readonly #drain: Drain | null;
   readonly #shed: Shedder | null;
   readonly #maxTimeoutMs: number;
+  readonly ordinary: number;
+  /** For all requests, one at a time: nothing that is read from it is kept in it. */
+  readonly #headers = new InboundHeaders();
   /** The server of the last request, so that the drain is not asked about it again and again. */
   #server: unknown = null;
 
@@ -122,6 +137,7 @@ class InboundEngine implements Guard, ExchangeHost, Door {
     this.#drain = options.drain;
     this.#shed = options.shed;
     this.#maxTimeoutMs = options.maxTimeoutMs ?? Number.POSITIVE_INFINITY;
+    this.ordinary = criticalities.indexOf(options.criticality);
     this.#stack = compose(options.layers, (call) => exchangeOf(call).begin(call));
   }
 
@@ -150,7 +166,7 @@ class InboundEngine implements Guard, ExchangeHost, Door {
     if (this.#drain !== null) this.#meet(request, this.#drain);
     if (health?.answer(pathOf(request), request, response, this.draining)) return;
     const at = runtime.clock.now();
-    if (this.#shed === null) this.letIn(request, response, next, at);
+    if (this.#shed === null) this.letIn(request, response, next, at, at);
     else this.#shed.arrive(this, request, response, next, at);
   }
 
@@ -161,16 +177,24 @@ class InboundEngine implements Guard, ExchangeHost, Door {
     refuseAtOnce(request, response, this.#shed?.admission ?? null, last, runtime.clock);
   }
 
-  letIn(request: IncomingMessage, response: ServerResponse, next: Next, at: number): void {
+  read(request: IncomingMessage): InboundHeaders {
+    const said = this.#headers.read(request.rawHeaders);
+    said.timeoutMs = Math.min(said.timeoutMs, this.#maxTimeoutMs);
+    // Less is taken from whoever offers it; more is given to whom is known.
+    if (said.rank >= 0 && said.rank < this.ordinary && !this.#options.trusts(request)) said.rank = this.ordinary;
+    return said;
+  }
+
+  letIn(request: IncomingMessage, response: ServerResponse, next: Next, at: number, begunAt: number): void {
     const { service, runtime } = this.#options;
     const clock = runtime.clock;
     const shed = this.#shed;
-    const exchange = new Exchange(clock, request, response, next, this, shed);
+    const exchange = new Exchange(clock, request, response, next, this, shed, begunAt);
     if (shed !== null && shed.admission !== null) response.setHeader(admissionHeader, shed.admission);
     const headers = headerPairs(request.rawHeaders);
-    const attempt = readAttempt(headers);
+    const { timeoutMs, attempt, rank } = this.read(request);
     if (attempt > 1) exchange.inheritedAttempt = attempt;
-    const timeoutMs = Math.min(readTimeoutMs(headers), this.#maxTimeoutMs);
+    if (rank >= 0) exchange.criticality = criticalities[rank] as Criticality;
     if (timeoutMs !== Number.POSITIVE_INFINITY) exchange.expireAt(at + timeoutMs, 'call', timeoutMs);
     const method = request.method ?? 'GET';
     // biome-ignore format: one line per thing would be longer than the function

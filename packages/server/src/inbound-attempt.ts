@@ -2,7 +2,7 @@
 import { attemptHeader, type HeaderPairs } from '@fairlead/core';
 
 /** gRPC's (gRFC A6): how many attempts there were before. */
-const grpcHeader = 'grpc-previous-rpc-attempts';
+export const grpcAttemptsHeader = 'grpc-previous-rpc-attempts';
 
 /**
  * Which attempt of its caller a request is, from 1, as `x-envoy-attempt-count` or `grpc-previous-rpc-attempts` say. The
@@ -14,14 +14,15 @@ export function readAttempt(headers: HeaderPairs): number {
     const name = headers[i] as string;
     // Lengths first, as for deadlines.
     if (name.length === attemptHeader.length) {
-      if (name === attemptHeader) attempt = Math.max(attempt, count(headers[i + 1] as string));
-    } else if (name.length === grpcHeader.length && name === grpcHeader) {
-      attempt = Math.max(attempt, count(headers[i + 1] as string) + 1);
+      if (name === attemptHeader) attempt = Math.max(attempt, parseCount(headers[i + 1] as string));
+    } else if (name.length === grpcAttemptsHeader.length && name === grpcAttemptsHeader) {
+      attempt = Math.max(attempt, parseCount(headers[i + 1] as string) + 1);
     }
   }
   return attempt;
 }
 
-function count(text: string): number {
+/** Up to three digits; 0 for anything else. */
+export function parseCount(text: string): number {
   return /^\d{1,3}$/.test(text) ? Number(text) : 0;
 }

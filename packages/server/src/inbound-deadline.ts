@@ -6,8 +6,10 @@ import type { HeaderPairs } from '@fairlead/core';
 
 /** The header in which Fairlead tells how many milliseconds are left. */
 export const timeoutHeader = 'x-request-timeout-ms';
-const envoyTimeoutHeader = 'x-envoy-expected-rq-timeout-ms';
-const grpcTimeoutHeader = 'grpc-timeout';
+/** Envoy's. */
+export const envoyTimeoutHeader = 'x-envoy-expected-rq-timeout-ms';
+/** gRPC's. */
+export const grpcTimeoutHeader = 'grpc-timeout';
 
 /**
  * The time that the caller leaves, in ms: the least of `x-request-timeout-ms`, `x-envoy-expected-rq-timeout-ms` and
@@ -35,7 +37,7 @@ export function readTimeoutMs(headers: HeaderPairs): number {
 }
 
 /** Whole milliseconds, possibly negative; `Infinity` for anything else. */
-function parseMs(text: string): number {
+export function parseMs(text: string): number {
   return /^-?\d{1,15}$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY;
 }
 
@@ -50,7 +52,7 @@ const grpcUnits: Readonly<Record<string, number>> = Object.freeze({
 });
 
 /** At most eight digits and a unit (gRPC over HTTP2, "Timeout"), in ms; `Infinity` for anything else. */
-function parseGrpcTimeout(text: string): number {
+export function parseGrpcTimeout(text: string): number {
   const match = /^(\d{1,8})([HMSmun])$/.exec(text);
   return match === null ? Number.POSITIVE_INFINITY : Number(match[1]) * (grpcUnits[match[2] as string] as number);
 }

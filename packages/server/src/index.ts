@@ -3,7 +3,6 @@ export { isAmbiguousPath } from './ambiguous-path.js';
 export { BodyTooLongError } from './body-limit.js';
 export * from './client-key.js';
 export type { Drainable } from './connections.js';
-export { type Criticality, criticalities, criticalityHeader } from './criticality.js';
 export * from './drain.js';
 export { type EventLoop, eventLoop } from './event-loop.js';
 export { callOf, type GuardedRequest, type Next, requestOf, signalOf } from './exchange.js';

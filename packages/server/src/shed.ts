@@ -4,13 +4,22 @@
  * classes and for telling callers, Netflix's concurrency-limits for how many at a time.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Checks, type Clock, check, checks, resolveOptions, systemClock, Timer } from '@fairlead/core';
-import { type Criticality, criticalities, readClaim } from './criticality.js';
+import {
+  type Checks,
+  type Clock,
+  check,
+  checks,
+  criticalities,
+  resolveOptions,
+  systemClock,
+  Timer,
+} from '@fairlead/core';
 import { Demand } from './demand.js';
 import { type EventLoop, eventLoop } from './event-loop.js';
 import type { Next } from './exchange.js';
 import { FairShares } from './fair-shares.js';
 import { GradientLimit } from './gradient-limit.js';
+import type { InboundHeaders } from './inbound-headers.js';
 import { Waiting, WaitingLines } from './waiting-line.js';
 
 /** Options of {@link shed}. */
@@ -31,13 +40,6 @@ export interface ShedOptions {
   readonly tolerance: number;
   /** From which share of the heap's limit on the least critical are refused; the most critical are so at the limit. Default 0.9. */
   readonly heapRatio: number;
-  /** What a request is that says nothing of itself. Default `critical`. */
-  readonly criticality: Criticality;
-  /**
-   * Whether a caller may say that a request is more critical than that; less is believed of anybody. Must not throw.
-   * Default: callers whose certificate the server has verified.
-   */
-  readonly trusts: (request: IncomingMessage) => boolean;
   /**
    * Tells tenants apart: in an overload, those who ask for more than an equal share come after the others of their class.
    * Must not throw. Default null: all are one.
@@ -59,8 +61,6 @@ export const shedDefaults: Readonly<ShedOptions> = Object.freeze({
   initialLimit: 100,
   tolerance: 1.5,
   heapRatio: 0.9,
-  criticality: 'critical',
-  trusts: isVerified,
   tenant: null,
   loop: eventLoop,
   clock: systemClock,
@@ -75,8 +75,6 @@ const rules: Checks<ShedOptions> = {
   initialLimit: checks.integer(1),
   tolerance: checks.number(1, 100),
   heapRatio: checks.ratio(),
-  criticality: checks.oneOf<Criticality>(...criticalities),
-  trusts: checks.fn('a function of the request'),
   tenant: checks.orNull(checks.fn('a function from a request to a string')),
   loop: check('an event loop: afterReading, activeMs, heapRatio', (v) => isLoop(v)),
   clock: checks.object('a clock'),
@@ -87,14 +85,14 @@ function isLoop(value: unknown): boolean {
   return [afterReading, activeMs, heapRatio].every((each) => typeof each === 'function');
 }
 
-function isVerified(request: IncomingMessage): boolean {
-  return (request.socket as { authorized?: boolean }).authorized === true;
-}
-
 /** Who lets requests in, and turns them away, as a shedder says. */
 export interface Door {
-  /** Takes a request to its handler; `leave` of the shedder is called once it has been answered. */
-  letIn(request: IncomingMessage, response: ServerResponse, next: Next, at: number): void;
+  /** The rank of a request that says nothing of itself. */
+  readonly ordinary: number;
+  /** What a request says of itself, as far as it is believed. The object may be used again, so read it at once. */
+  read(request: IncomingMessage): InboundHeaders;
+  /** Takes a request that came at `at` to its handler at `now`; `leave` of the shedder is called once it has been answered. */
+  letIn(request: IncomingMessage, response: ServerResponse, next: Next, at: number, now: number): void;
   /** Answers in place of the handler that there is no room. */
   turnAway(request: IncomingMessage, response: ServerResponse): void;
 }
@@ -138,7 +136,6 @@ class OverloadShedder extends Timer implements Shedder {
   readonly #demand = new Demand();
   readonly #limit: GradientLimit;
   readonly #shares: FairShares | null;
-  readonly #ordinary: number;
   #door: Door | null = null;
   #inFlight = 0;
   /** Whether somebody had to wait for a handler to end since the window began. */
@@ -164,7 +161,6 @@ class OverloadShedder extends Timer implements Shedder {
     this.#loop = options.loop;
     this.#limit = new GradientLimit(options);
     this.#shares = options.tenant === null ? null : new FairShares();
-    this.#ordinary = criticalities.indexOf(options.criticality);
     this.#waitMs = options.maxWaitMs;
     this.#places = options.maxWaiting;
   }
@@ -203,7 +199,7 @@ class OverloadShedder extends Timer implements Shedder {
     ) {
       this.#inFlight++;
       demand.admitted++;
-      door.letIn(request, response, next, at);
+      door.letIn(request, response, next, at, at);
       return;
     }
     this.#door = door;
@@ -211,25 +207,19 @@ class OverloadShedder extends Timer implements Shedder {
   }
 
   #line(door: Door, request: IncomingMessage, response: ServerResponse, next: Next, at: number): void {
-    const rank = this.#rank(request);
+    const { rank: said, attempt, timeoutMs } = door.read(request);
+    const { tenant } = this.#options;
+    const greedy = tenant !== null && (this.#shares as FairShares).exceeds(tenant(request));
+    const rank = 2 * (said < 0 ? door.ordinary : said) + (attempt > 1 || greedy ? 1 : 0);
     if (this.#heap > 0 && this.#refusedForMemory(rank)) {
       door.turnAway(request, response);
       return;
     }
-    this.#lines.push(new Waiting(request, response, next, at, rank));
+    this.#lines.push(new Waiting(request, response, next, at, at + timeoutMs, rank));
     while (this.#lines.size > this.#places) this.#turnAway(this.#lines.evict() as Waiting);
     if (this.#inFlight >= this.#limit.value) this.#crowded = true;
-    if (!this.armed) this.#clock.arm(this, at + Math.max(1, this.#waitMs));
-  }
-
-  #rank(request: IncomingMessage): number {
-    const { tenant, trusts } = this.#options;
-    const claim = readClaim(request.rawHeaders);
-    const { retry } = claim;
-    let rank = claim.rank ?? this.#ordinary;
-    if (rank < this.#ordinary && !trusts(request)) rank = this.#ordinary;
-    const greedy = tenant !== null && (this.#shares as FairShares).exceeds(tenant(request));
-    return rank * 2 + (retry || greedy ? 1 : 0);
+    const due = at + Math.max(1, Math.min(timeoutMs, this.#waitMs));
+    if (!this.armed || due < this.due) this.#clock.arm(this, due);
   }
 
   /** The last tenth of the heap's limit is divided among the classes; in each part, more and more of one are refused. */
@@ -244,8 +234,10 @@ class OverloadShedder extends Timer implements Shedder {
     const now = this.#clock.now();
     if (now >= this.#demand.windowEnd) this.#endWindow(now);
     if (this.#lines.size === 0) return;
-    this.#dropLate(now);
+    // Before the late are dropped: whoever can be served now has not waited in vain, and a process that got no time to
+    // run, so that all of them are late, must not refuse all of them.
     this.#letOneIn(now);
+    if (this.#lines.size > 0) this.#dropLate(now);
     // One in each turn: what it runs in microtasks is then over, and what has come meanwhile is read before the next.
     if (this.#lines.size > 0 && this.#inFlight < this.#limit.value) this.#turnOn(now);
   }
@@ -257,16 +249,18 @@ class OverloadShedder extends Timer implements Shedder {
     this.#loop.afterReading(this.#afterReading);
   }
 
-  #letOneIn(_now: number): void {
+  #letOneIn(now: number): void {
     const hurry = this.#demand.value > CALM;
     while (this.#inFlight < this.#limit.value) {
       const entry = this.#lines.take(hurry);
       if (entry === null) return;
       if (entry.gone) continue;
       this.#inFlight++;
-      this.#demand.admitted++;
       const door = this.#door as Door;
-      entry.runInAsyncScope(door.letIn, door, entry.request, entry.response, entry.next, entry.at);
+      entry.runInAsyncScope(door.letIn, door, entry.request, entry.response, entry.next, entry.at, now);
+      // One that comes too late is told so, and has not been served.
+      if (now >= entry.lateAt) continue;
+      this.#demand.admitted++;
       return;
     }
   }
@@ -280,9 +274,10 @@ class OverloadShedder extends Timer implements Shedder {
     if (this.#lines.size > 0 && !this.#turning) this.#turnOn(this.#clock.now());
   }
 
+  /** Turns away who has waited for too long. They came one after the other, so that the first who has not is the end of it. */
   #dropLate(now: number): void {
     for (let rank = 0; rank < RANKS; rank++) {
-      const waitMs = rank < 2 ? Math.min(this.#options.maxWaitMs, this.#waitMs * PATIENCE) : this.#waitMs;
+      const waitMs = this.#patience(rank);
       for (;;) {
         const entry = this.#lines.oldest(rank);
         if (entry === null || now - entry.at < waitMs) break;
@@ -290,6 +285,10 @@ class OverloadShedder extends Timer implements Shedder {
         this.#turnAway(entry);
       }
     }
+  }
+
+  #patience(rank: number): number {
+    return rank < 2 ? Math.min(this.#options.maxWaitMs, this.#waitMs * PATIENCE) : this.#waitMs;
   }
 
   #turnAway(entry: Waiting): void {
@@ -302,8 +301,22 @@ class OverloadShedder extends Timer implements Shedder {
   fire(): void {
     const now = this.#clock.now();
     if (now >= this.#demand.windowEnd) this.#endWindow(now);
-    this.#dropLate(now);
-    if (this.#lines.size > 0) this.#clock.arm(this, now + Math.max(1, this.#waitMs / 2));
+    let next = Number.POSITIVE_INFINITY;
+    for (let rank = 0; rank < RANKS; rank++) {
+      const waitMs = this.#patience(rank);
+      let entry = this.#lines.oldest(rank);
+      while (entry !== null) {
+        const { newer } = entry;
+        const due = Math.min(entry.at + waitMs, entry.lateAt);
+        if (due > now) next = Math.min(next, due);
+        else {
+          this.#lines.remove(entry);
+          this.#turnAway(entry);
+        }
+        entry = newer;
+      }
+    }
+    if (next !== Number.POSITIVE_INFINITY) this.#clock.arm(this, Math.max(now + 1, next));
   }
 
   #endWindow(now: number): void {

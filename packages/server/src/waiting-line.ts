@@ -14,6 +14,8 @@ export class Waiting extends AsyncResource {
     readonly next: Next,
     /** Monotonic ms at which it came. */
     readonly at: number,
+    /** Monotonic ms after which nobody waits for it any more; `Infinity` if nobody has said. */
+    readonly lateAt: number,
     /** The line that it stands in; 0 is served first. */
     readonly rank: number,
   ) {

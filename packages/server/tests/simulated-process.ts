@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock, Timer } from '@fairlead/core';
 import { VirtualClock } from '@fairlead/testing';
+import { InboundHeaders } from '../src/inbound-headers.js';
 import type { Door, EventLoop, Shedder } from '../src/index.js';
 
 /** What became of a request. */
@@ -54,6 +55,8 @@ export class SimulatedProcess implements Clock, EventLoop, Door {
   #active = 0;
   #immediates: (() => void)[] = [];
   #waits: { at: number; run: () => void }[] = [];
+  readonly ordinary = 1;
+  readonly #headers = new InboundHeaders();
   shedder!: Shedder;
   heap = 0;
   /** What callers were told with each answer. */
@@ -99,6 +102,10 @@ export class SimulatedProcess implements Clock, EventLoop, Door {
   work(ms: number): void {
     this.#now += ms;
     this.#active += ms;
+  }
+
+  read(request: IncomingMessage): InboundHeaders {
+    return this.#headers.read(request.rawHeaders);
   }
 
   letIn(request: IncomingMessage): void {

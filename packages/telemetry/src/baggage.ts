@@ -58,6 +58,20 @@ export function baggageValue(header: string | null, key: string): string | null 
   return null;
 }
 
+/** `header` with `value` for `key`, in place of every earlier value; `value` must need no encoding. */
+export function withBaggageValue(header: string | null, key: string, value: string): string | null {
+  const member = `${key}=${value}`;
+  if (header === null) return member;
+  const others = header.split(',').filter((each) => trimOws(each, 0, indexOrEnd(each, '=')) !== key);
+  // First, so that it is not what has to go if there is too much.
+  return boundBaggage([member, ...others].join(','));
+}
+
+function indexOrEnd(text: string, part: string): number {
+  const at = text.indexOf(part);
+  return at < 0 ? text.length : at;
+}
+
 function decode(value: string): string {
   if (!value.includes('%')) return value;
   try {

@@ -7,14 +7,19 @@ import {
   attemptHeader,
   type Call,
   checks,
+  criticalityHeader,
+  criticalityKey,
   type Handler,
   type HeaderPairs,
+  headerOf,
   inheritedAttempt,
+  inheritedCriticality,
   type Middleware,
   named,
   type Reply,
   resolveOptions,
 } from '@fairlead/core';
+import { withBaggageValue } from './baggage.js';
 import {
   type CallSpan,
   type CallTrace,
@@ -78,8 +83,7 @@ export function propagate(options?: Partial<PropagateOptions>): Middleware {
   const { tracing, newTraces, deadlineHeaders, attemptCount } = settings;
   if (tracing === 'off' && deadlineHeaders.length === 0 && !attemptCount) {
     return named('propagate', (call, next) => {
-      const attempt = attemptOf(call);
-      return attempt === 1
+      return attemptOf(call) === 1 && inheritedCriticality(call.scope) === undefined
         ? next(call)
         : next(call.withHeaders(headersFor(call, settings, endless, null, false, null)));
     });
@@ -149,6 +153,8 @@ function headersFor(
   const hasDeadline = leftMs !== endless;
   const attempt = attemptOf(call);
   const tellsAttempt = attempt > 1 || settings.attemptCount;
+  // What the caller says of a call goes before what it inherits.
+  let criticality: string | undefined = inheritedCriticality(call.scope);
   const headers: string[] = [];
   let bag = baggage;
   for (let i = 0; i < given.length; i += 2) {
@@ -157,11 +163,19 @@ function headersFor(
     if (hasDeadline && (settings.deadlineHeaders as readonly string[]).includes(name)) continue;
     if (tellsAttempt && name === attemptHeader) continue;
     if (name === 'baggage') bag = null;
+    if (name === criticalityHeader) criticality = undefined;
     headers.push(name, given[i + 1] as string);
   }
   if (context !== null) {
     headers.push('traceparent', formatTraceparent(context.traceId, spanId, context.flags));
     if (context.state !== null) headers.push('tracestate', context.state);
+  }
+  if (criticality !== undefined) {
+    headers.push(criticalityHeader, criticality);
+    // For hops that know of baggage only.
+    if (settings.tracing !== 'off' && headerOf(given, 'baggage') === undefined) {
+      bag = withBaggageValue(bag, criticalityKey, criticality);
+    }
   }
   if (bag !== null) headers.push('baggage', bag);
   if (hasDeadline) for (const name of settings.deadlineHeaders) headers.push(name, formatDeadline(name, leftMs));
