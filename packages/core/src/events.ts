@@ -6,6 +6,7 @@ export type FairleadEvent =
   | CallEnded
   | AttemptEnded
   | AttemptFailed
+  | AttemptSkipped
   | RetryScheduled
   | RetryRefused
   | BreakerChanged
@@ -62,6 +63,15 @@ export interface AttemptFailed extends Base<'attempt.failed'> {
   readonly ms: number;
 }
 
+/** An attempt was not made, since it would not have been answered in what is left of the call's time. */
+export interface AttemptSkipped extends Base<'attempt.skipped'> {
+  readonly attempt: number;
+  /** What is left, in ms. */
+  readonly leftMs: number;
+  /** What half of the answers take, in ms. */
+  readonly usualMs: number;
+}
+
 /** Another attempt will follow. */
 export interface RetryScheduled extends Base<'retry.scheduled'> {
   readonly attempt: number;
@@ -95,6 +105,10 @@ export interface BreakerChanged extends Base<'breaker.opened' | 'breaker.halfOpe
 /** The caller gets a stand-in instead of the answer. */
 export interface FallbackUsed extends Base<'fallback.used'> {
   readonly error: unknown;
+  /** Why, in a word: `breaker`, `no-endpoint`, `transport`, `timeout`, `status 503`, or the code or name of an error. */
+  readonly reason?: string;
+  /** Where the stand-in comes from. */
+  readonly from?: 'reply' | 'function' | 'service' | 'stale';
 }
 
 /** A policy in shadow mode would have acted. */

@@ -67,6 +67,8 @@ export interface Reply {
   readonly endpoint: Endpoint | null;
   /** Monotonic ms at which the head arrived. */
   readonly at: number;
+  /** Why this stands in for the answer, in a word: `timeout`, for instance. Not there on an answer. */
+  readonly insteadOf?: string;
   /**
    * Calls `listener` when the request is over: body complete, failed or canceled. At once if it already is. This, and
    * not the arrival of the head, is when load and concurrency are released.

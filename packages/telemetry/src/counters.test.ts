@@ -82,7 +82,11 @@ describe('createMetrics', () => {
       'service="s",state="halfOpened"',
       { type: 'breaker.halfOpened', service, retryAfterMs: null },
     ],
-    ['fairlead_fallbacks_total', 'service="s"', { type: 'fallback.used', service, error: null }],
+    [
+      'fairlead_fallbacks_total',
+      'service="s",reason="timeout"',
+      { type: 'fallback.used', service, error: null, reason: 'timeout' },
+    ],
     [
       'fairlead_limited_total',
       'service="s",by="limit"',

@@ -92,6 +92,9 @@ export function createMetrics(options?: Partial<MetricsOptions>): Metrics {
   const callTime = durations('fairlead_call_duration_seconds', 'Time until a call was decided.');
   const attempts = values('fairlead_attempts_total', 'Attempts that ended, by status or error.', outcome);
   const attemptTime = durations('fairlead_attempt_duration_seconds', 'Time until an attempt was decided.');
+  const skipped = values('fairlead_attempts_skipped_total', 'Attempts not made for lack of time, by service.', [
+    'service',
+  ]);
   const because = ['service', 'reason'];
   const retries = values('fairlead_retries_total', 'Attempts that followed another, by why.', because);
   const unretried = values(
@@ -103,7 +106,7 @@ export function createMetrics(options?: Partial<MetricsOptions>): Metrics {
     'service',
     'state',
   ]);
-  const fallbacks = values('fairlead_fallbacks_total', 'Calls answered by a stand-in.', ['service']);
+  const fallbacks = values('fairlead_fallbacks_total', 'Calls answered by a stand-in, by why.', because);
   const limited = values('fairlead_limited_total', 'Calls that a limit refused, by which.', ['service', 'by']);
   const ejected = values('fairlead_endpoint_ejections_total', 'Endpoints taken out of use, by why.', because);
   const restored = values('fairlead_endpoint_restorations_total', 'Endpoints taken back into use.', ['service']);
@@ -134,6 +137,9 @@ export function createMetrics(options?: Partial<MetricsOptions>): Metrics {
         attempts.at(service, '', errorLabel(event.error)).value++;
         measure(attemptTime, service, event.ms);
         return;
+      case 'attempt.skipped':
+        skipped.at(service).value++;
+        return;
       case 'retry.scheduled':
         retries.at(service, event.reason).value++;
         return;
@@ -146,7 +152,7 @@ export function createMetrics(options?: Partial<MetricsOptions>): Metrics {
         breakers.at(service, event.type.slice('breaker.'.length)).value++;
         return;
       case 'fallback.used':
-        fallbacks.at(service).value++;
+        fallbacks.at(service, event.reason ?? 'unknown').value++;
         return;
       case 'limit.refused':
         limited.at(service, event.by).value++;

@@ -133,6 +133,12 @@ async function instrumented<T>(work: (layer: Middleware, made: api.Span[]) => Pr
 }
 
 describe('spans', () => {
+  it('say of a stand-in that it is one, and why', async () => {
+    const exporter = sdk();
+    await send({ replies: [Object.assign(createReply(), { insteadOf: 'timeout' })] });
+    expect(named(exporter, api.SpanKind.INTERNAL)[0]?.attributes).toMatchObject({ 'fairlead.fallback': 'timeout' });
+  });
+
   it('are one INTERNAL for the call and a CLIENT child for each attempt, named on the wire', async () => {
     const exporter = sdk();
     const calls = await send({ replies: [createReply({ status: 503 }), createReply()] });

@@ -105,6 +105,7 @@ export function endWith(span: OtelSpan, going: Promise<Reply>): Promise<Reply> {
     (reply) => {
       if (span.isRecording()) {
         span.setAttribute('http.response.status_code', reply.status);
+        if (reply.insteadOf !== undefined) span.setAttribute('fairlead.fallback', reply.insteadOf);
         if (reply.status >= 400) {
           span.setAttribute('error.type', String(reply.status));
           span.setStatus({ code: ERROR });
