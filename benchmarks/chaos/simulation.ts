@@ -9,6 +9,7 @@ import type { Client, ClientInit, ServiceOptions } from 'fairlead';
 import { type Caller, callByFetch, callByHand, type Ending, kindOf } from './callers.ts';
 import { fateOf } from './fate.ts';
 import { episodesUntil, type Place } from './faults.ts';
+import { GatheredReply } from './gathered-reply.ts';
 import { type Permitted, possible } from './oracle.ts';
 
 /** What to simulate. */
@@ -88,7 +89,7 @@ export async function simulate(options: ChaosOptions): Promise<ChaosReport> {
         ]),
       ),
     },
-    network,
+    (call) => network(call).then((reply) => new GatheredReply(reply)),
   );
   const complaints: string[] = [];
   const complain = (what: string): void =>
