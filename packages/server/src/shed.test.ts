@@ -67,3 +67,112 @@ describe('shed, of a server that burns 1 ms a request', () => {
     expect(simulated.admissions[0]).toBeNull();
   });
 });
+
+/** What a source says of its requests. */
+const said = (criticality: string, ...more: string[]): string[] => ['X-Request-Criticality', criticality, ...more];
+
+describe('shed, by criticality', () => {
+  it('keeps 99.95 % of the most critical through a spike of the least, 12 times its size', () => {
+    const usual = 0.2 * capacity;
+    const sources = [
+      { perSecond: 0.25 * capacity, toMs: 12_000, headers: said('critical-plus') },
+      { perSecond: 0.2 * capacity, toMs: 12_000, headers: said('critical') },
+      { perSecond: usual, toMs: 12_000, headers: said('sheddable') },
+      { perSecond: 11 * usual, fromMs: 2_000, toMs: 10_000, headers: said('sheddable') },
+    ];
+    const simulated = simulate({ handlerMs: 1 }, sources);
+    const [plus, critical, , spike] = sources.map((_, i) => simulated.between(0, 12_000, i));
+    expect(plus?.refused).toBeLessThan(0.0005);
+    expect(critical?.refused).toBeLessThan(0.005);
+    expect(spike?.refused).toBeGreaterThan(0.7);
+    expect(plus?.p99).toBeLessThan(10);
+    // Nothing lies idle for it.
+    expect(simulated.between(3_000, 9_000).perSecond).toBeGreaterThan(0.85 * capacity);
+  });
+
+  it('lets first attempts in before retries of the same class', () => {
+    const simulated = simulate({ handlerMs: 1 }, [
+      { perSecond: 0.7 * capacity, toMs: 4_000 },
+      { perSecond: 2 * capacity, toMs: 4_000, headers: ['x-envoy-attempt-count', '2'] },
+    ]);
+    expect(simulated.between(500, 4_000, 0).refused).toBeLessThan(0.03);
+    expect(simulated.between(500, 4_000, 1).refused).toBeGreaterThan(0.8);
+  });
+
+  it('lets no tenant have more than a share while there are others', () => {
+    const tenant = (request: unknown): string => (request as { tenant: string }).tenant;
+    const sources = [
+      { perSecond: 0.2 * capacity, toMs: 4_000, tenant: 'a' },
+      { perSecond: 0.2 * capacity, toMs: 4_000, tenant: 'b' },
+      { perSecond: 4 * capacity, toMs: 4_000, tenant: 'greedy' },
+    ];
+    const fair = simulate({ handlerMs: 1 }, sources, { tenant });
+    const unfair = simulate({ handlerMs: 1 }, sources);
+    for (const source of [0, 1]) {
+      expect(fair.between(500, 4_000, source).refused).toBeLessThan(0.02);
+      expect(unfair.between(500, 4_000, source).refused).toBeGreaterThan(0.5);
+    }
+    // And the greedy one gets what the others leave.
+    expect(fair.between(500, 4_000, 2).perSecond).toBeGreaterThan(0.35 * capacity);
+  });
+
+  it('refuses the least critical first when memory runs out, more and more of them, and the most critical last', () => {
+    const refusedAt = (heap: number): number[] => {
+      const simulated = new SimulatedProcess({ handlerMs: 1 });
+      simulated.heap = heap;
+      simulated.shedder = shed({ clock: simulated, loop: simulated });
+      const classes = ['critical-plus', 'critical', 'sheddable-plus', 'sheddable'];
+      simulated.run(classes.map((each) => ({ perSecond: 100, toMs: 2_000, headers: said(each) })));
+      return classes.map((_, i) => Math.round(simulated.between(0, 2_000, i).refused * 10) / 10);
+    };
+    expect(refusedAt(0.9)).toEqual([0, 0, 0, 0]);
+    expect(refusedAt(0.9125)).toEqual([0, 0, 0, 0.5]);
+    expect(refusedAt(0.95)).toEqual([0, 0, 1, 1]);
+    expect(refusedAt(1)).toEqual([1, 1, 1, 1]);
+  });
+});
+
+describe('shed, of a server whose handlers wait for something else', () => {
+  it('learns how many may work at a time, and does not let them crowd each other', () => {
+    // Handlers that take 10 ms, more of them at a time than 50 take as much longer: a database with 50 connections.
+    let simulated: SimulatedProcess;
+    const awaitsMs = (): number => 10 * Math.max(1, simulated.shedder.inFlight / 50);
+    simulated = new SimulatedProcess({ handlerMs: 0.02, awaitsMs });
+    simulated.shedder = shed({ clock: simulated, loop: simulated });
+    simulated.run([
+      { perSecond: 2_000, toMs: 3_000 },
+      { perSecond: 15_000, fromMs: 3_000, toMs: 9_000 },
+      { perSecond: 2_000, fromMs: 9_000, toMs: 12_000 },
+    ]);
+    const [before, crowded, after] = [
+      simulated.between(1_000, 3_000),
+      simulated.between(6_000, 9_000),
+      simulated.between(10_000, 12_000),
+    ];
+    expect(before).toMatchObject({ refused: 0 });
+    expect(crowded.perSecond).toBeGreaterThan(0.9 * 5_000);
+    expect(crowded.p50).toBeLessThan(25);
+    expect(after.refused).toBe(0);
+    expect(after.p50).toBeLessThan(12);
+  });
+
+  it('does not throttle a service for good because what it waits for has become slower', () => {
+    const simulated = new SimulatedProcess({ handlerMs: 0.05, awaitsMs: (now) => (now > 3_000 ? 100 : 10) });
+    simulated.shedder = shed({ clock: simulated, loop: simulated });
+    simulated.run([{ perSecond: 3_000, toMs: 30_000 }]);
+    expect(simulated.between(20_000, 30_000).refused).toBeLessThan(0.01);
+  });
+
+  it('turns away who waits at the deadline that he has named, though nothing else happens', () => {
+    const simulated = new SimulatedProcess({ handlerMs: 0.1, awaitsMs: 1_000 });
+    simulated.shedder = shed({ clock: simulated, loop: simulated, initialLimit: 1, minLimit: 1 });
+    simulated.run([
+      { perSecond: 1_000, toMs: 3 },
+      { perSecond: 1_000, fromMs: 10, toMs: 20, headers: ['x-request-timeout-ms', '30'] },
+    ]);
+    const late = simulated.outcomes.filter(({ source, admitted }) => source === 1 && !admitted);
+    expect(late.length).toBeGreaterThan(3);
+    for (const { ms } of late) expect(ms).toBeLessThan(32);
+    expect(simulated.shedder).toMatchObject({ inFlight: 0, waiting: 0 });
+  });
+});

@@ -123,7 +123,10 @@ const OVERLOAD = 1.35;
 const TURN_MS = 1;
 /** Each class has a line, and one behind it for retries and for tenants who want too much. */
 const RANKS = criticalities.length * 2;
-/** How much longer than others the most critical may wait. */
+/**
+ * How much longer others may wait than those in the last line, and how many more of them: it is the last that there is no room
+ * for, and a burst of the others passes at its expense.
+ */
 const PATIENCE = 4;
 /** The share of the heap's limit between where one class is beginning to be refused and where all of it is. */
 const MEMORY_EVERY = 10;
@@ -146,6 +149,8 @@ class OverloadShedder extends Timer implements Shedder {
   #turning = false;
   #turnAt = 0;
   #windows = 0;
+  /** The last line that anybody stood in lately. */
+  #last = 0;
   /** How long anybody may wait now, in ms, and how many. */
   #waitMs: number;
   #places: number;
@@ -216,7 +221,8 @@ class OverloadShedder extends Timer implements Shedder {
       return;
     }
     this.#lines.push(new Waiting(request, response, next, at, at + timeoutMs, rank));
-    while (this.#lines.size > this.#places) this.#turnAway(this.#lines.evict() as Waiting);
+    if (rank > this.#last) this.#last = rank;
+    this.#makeRoom();
     if (this.#inFlight >= this.#limit.value) this.#crowded = true;
     const due = at + Math.max(1, Math.min(timeoutMs, this.#waitMs));
     if (!this.armed || due < this.due) this.#clock.arm(this, due);
@@ -274,6 +280,14 @@ class OverloadShedder extends Timer implements Shedder {
     if (this.#lines.size > 0 && !this.#turning) this.#turnOn(this.#clock.now());
   }
 
+  #makeRoom(): void {
+    while (this.#lines.size > this.#places) {
+      const { rank } = this.#lines.last() as Waiting;
+      if (rank < this.#last && this.#lines.size <= this.#places * PATIENCE) return;
+      this.#turnAway(this.#lines.evict() as Waiting);
+    }
+  }
+
   /** Turns away who has waited for too long. They came one after the other, so that the first who has not is the end of it. */
   #dropLate(now: number): void {
     for (let rank = 0; rank < RANKS; rank++) {
@@ -288,7 +302,7 @@ class OverloadShedder extends Timer implements Shedder {
   }
 
   #patience(rank: number): number {
-    return rank < 2 ? Math.min(this.#options.maxWaitMs, this.#waitMs * PATIENCE) : this.#waitMs;
+    return rank < this.#last ? Math.min(this.#options.maxWaitMs, this.#waitMs * PATIENCE) : this.#waitMs;
   }
 
   #turnAway(entry: Waiting): void {
@@ -331,6 +345,7 @@ class OverloadShedder extends Timer implements Shedder {
     this.#windows++;
     if (this.#windows % 2 === 0) this.#limit.update(demand.value <= 0.9);
     if (this.#windows % MEMORY_EVERY === 1) {
+      this.#last = this.#lines.last()?.rank ?? 0;
       const over = (this.#loop.heapRatio() - heapRatio) / Math.max(1e-3, 1 - heapRatio);
       this.#heap = Math.min(1, Math.max(0, over));
     }

@@ -75,14 +75,19 @@ export class WaitingLines {
     return null;
   }
 
-  /** Takes whoever has waited longest out of the last line that is not empty. */
-  evict(): Waiting | null {
+  /** Who has waited longest in the last line that is not empty. */
+  last(): Waiting | null {
     for (let rank = this.ranks - 1; rank >= 0; rank--) {
       const entry = this.#oldest[rank] as Waiting | null;
-      if (entry === null) continue;
-      this.remove(entry);
-      return entry;
+      if (entry !== null) return entry;
     }
     return null;
+  }
+
+  /** Takes them out. */
+  evict(): Waiting | null {
+    const entry = this.last();
+    if (entry !== null) this.remove(entry);
+    return entry;
   }
 }

@@ -118,7 +118,14 @@ export class SimulatedProcess implements Clock, EventLoop, Door {
       this.#over(request, true);
     };
     if (waits === 0) answer();
-    else this.#waits.push({ at: this.#now + waits, run: answer });
+    else this.#await(this.#now + waits, answer);
+  }
+
+  /** Kept in order, since there are many. */
+  #await(at: number, run: () => void): void {
+    let i = this.#waits.length;
+    while (i > 0 && (this.#waits[i - 1] as { at: number }).at > at) i--;
+    this.#waits.splice(i, 0, { at, run });
   }
 
   turnAway(request: IncomingMessage): void {
@@ -146,9 +153,9 @@ export class SimulatedProcess implements Clock, EventLoop, Door {
         timer.fire();
       }
       const ready = this.#now;
-      const done = this.#waits.filter(({ at }) => at <= ready);
-      if (done.length > 0) this.#waits = this.#waits.filter(({ at }) => at > ready);
-      for (const { run } of done) run();
+      let done = 0;
+      while (done < this.#waits.length && (this.#waits[done] as { at: number }).at <= ready) done++;
+      for (const { run } of this.#waits.splice(0, done)) run();
       while (next < arrivals.length && (arrivals[next] as Pending).at <= ready) {
         const arrival = arrivals[next++] as Pending;
         this.work(this.#costs.readMs);
@@ -172,7 +179,8 @@ export class SimulatedProcess implements Clock, EventLoop, Door {
       for (const run of immediates) run();
       this.work(this.#costs.turnMs);
       if (this.#immediates.length > 0) continue;
-      const times = [...this.#timers].map((timer) => timer.due).concat(this.#waits.map(({ at }) => at));
+      const times = [...this.#timers].map((timer) => timer.due);
+      if (this.#waits.length > 0) times.push((this.#waits[0] as { at: number }).at);
       if (next < arrivals.length) times.push((arrivals[next] as Pending).at);
       if (times.length === 0) return;
       // Nothing to do: the loop waits.
