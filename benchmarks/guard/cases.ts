@@ -5,10 +5,11 @@ import underPressure from '@fastify/under-pressure';
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
 import express from 'express';
 import { rateLimit as expressRateLimit } from 'express-rate-limit';
+import { keyedBuckets } from 'fairlead';
 import { guard as guardExpress } from 'fairlead/express';
 import { guard as guardFastify } from 'fairlead/fastify';
 import { guard as guardHono } from 'fairlead/hono';
-import { guard as guardNode } from 'fairlead/node';
+import { clientAddress, createGuard, type Guard, guard as guardNode, rateLimit, shed } from 'fairlead/node';
 import fastify, { type FastifyInstance } from 'fastify';
 import { Hono, type MiddlewareHandler } from 'hono';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
@@ -25,12 +26,24 @@ const everythingOn = {
   drain: true,
 } as const;
 
+/** The guard with no more than a limit, as the limiters beside it. */
+function limitAlone(): Guard {
+  const limiter = keyedBuckets(everythingOn.limit);
+  return createGuard({ layers: [rateLimit({ limiter, key: clientAddress() })] });
+}
+
+/** The guard with no more than shedding. */
+function sheddingAlone(): Guard {
+  return createGuard({ shed: shed() });
+}
+
 type Make = () => Server | Promise<Server>;
 
 /** By name: the framework, then what stands before its handler. */
 export const cases: Readonly<Record<string, Make>> = {
   'node:http': () => createServer(answer),
   'node:http, guard': () => createServer(guardNode(answer, everythingOn)),
+  'node:http, guard: limit alone': () => createServer(limitAlone().node(answer)),
   'node:http, rate-limiter-flexible': () => {
     const limiter = flexible();
     return createServer((request, response) => {
@@ -42,6 +55,7 @@ export const cases: Readonly<Record<string, Make>> = {
   },
   express: () => inExpress(),
   'express, guard': () => inExpress(guardExpress(everythingOn)),
+  'express, guard: limit alone': () => inExpress(limitAlone().express()),
   'express, express-rate-limit': () =>
     inExpress(expressRateLimit({ windowMs: 60_000, limit: ENOUGH, standardHeaders: 'draft-8', legacyHeaders: false })),
   'express, rate-limiter-flexible': () => {
@@ -55,6 +69,8 @@ export const cases: Readonly<Record<string, Make>> = {
   },
   fastify: () => inFastify(() => {}),
   'fastify, guard': () => inFastify((app) => app.register(guardFastify(everythingOn))),
+  'fastify, guard: limit alone': () => inFastify((app) => app.register(limitAlone().fastify())),
+  'fastify, guard: shedding alone': () => inFastify((app) => app.register(sheddingAlone().fastify())),
   'fastify, @fastify/rate-limit': () =>
     inFastify((app) => app.register(fastifyRateLimit, { max: ENOUGH, timeWindow: 60_000 })),
   'fastify, @fastify/under-pressure': () =>
@@ -68,6 +84,7 @@ export const cases: Readonly<Record<string, Make>> = {
     ),
   hono: () => inHono(),
   'hono, guard': () => inHono(guardHono(everythingOn) as MiddlewareHandler<Bindings>),
+  'hono, guard: limit alone': () => inHono(limitAlone().hono() as MiddlewareHandler<Bindings>),
   'hono, rate-limiter-flexible': () => {
     const limiter = flexible();
     return inHono(async (c, next) => {
