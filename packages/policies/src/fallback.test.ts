@@ -29,11 +29,17 @@ describe('fallback', () => {
     const backend = scripted(refuse());
     for (let i = 0; i < 2; i++) {
       const got = await layer(call, backend);
-      expect([got.status, got.headers['x-stale'], got.endpoint]).toEqual([203, '1', null]);
+      expect([got.status, got.headers['x-stale'], got.endpoint, got.insteadOf]).toEqual([203, '1', null, 'transport']);
       expect(await readText(got)).toBe('[]');
     }
     expect(events).toMatchObject([
-      { type: 'fallback.used', service: 'payments', error: { code: 'ERR_TRANSPORT' } },
+      {
+        type: 'fallback.used',
+        service: 'payments',
+        error: { code: 'ERR_TRANSPORT' },
+        reason: 'transport',
+        from: 'reply',
+      },
       { type: 'fallback.used' },
     ]);
   });
@@ -95,9 +101,66 @@ describe('fallback', () => {
     checkLeaks({ backend, scopes: [call.scope] });
   });
 
+  it.each([
+    [new RejectedError({ by: 'breaker' }), 'breaker'],
+    [new NoEndpointError({ service: 'a', state: 'empty' }), 'no-endpoint'],
+    [new TimeoutError({ of: 'call', ms: 1 }), 'timeout'],
+    [new CanceledError(), 'canceled'],
+    [new RangeError('x'), 'RangeError'],
+    ['x', 'error'],
+  ])('says in a word why: %s', async (error, reason) => {
+    const call = callTo();
+    const events = recordEvents(call.runtime);
+    const got = await fallback({ to: {}, when: () => true })(call, scripted(fail(() => error)));
+    expect(got.insteadOf).toBe(reason);
+    expect(events).toEqual([{ type: 'fallback.used', service: 'payments', error, reason, from: 'reply' }]);
+  });
+
+  it('says so of a status, too', async () => {
+    const call = callTo();
+    const events = recordEvents(call.runtime);
+    const got = await fallback({ to: () => createReply(), fromStatus: 500 })(call, scripted(reply(503)));
+    expect(got.insteadOf).toBe('status 503');
+    expect(events).toMatchObject([{ error: null, reason: 'status 503', from: 'function' }]);
+  });
+
+  it('lets the failure through if the function has nothing, and the answer stay open', async () => {
+    const call = callTo();
+    const events = recordEvents(call.runtime);
+    const none = fallback({ to: async () => null, fromStatus: 500 });
+    await expect(none(call, scripted(refuse()))).rejects.toMatchObject({ code: 'ERR_TRANSPORT' });
+    expect(await readText(await none(call, scripted(reply(500, { body: 'sorry' }))))).toBe('sorry');
+    expect(events).toEqual([]);
+  });
+
+  it('lets go of the answer if the function fails', async () => {
+    const backend = scripted(reply(500, { body: ['x', 'y'], stallAfter: 1 }));
+    const broken = fallback({ to: () => Promise.reject(new RangeError('no cache')), fromStatus: 500 });
+    await expect(broken(callTo(), backend)).rejects.toBeInstanceOf(RangeError);
+    checkLeaks({ backend });
+  });
+
+  it('in shadow replaces nothing and counts; off is passed by', async () => {
+    const call = callTo();
+    const events = recordEvents(call.runtime);
+    const shadow = fallback({ mode: 'shadow', to: {}, fromStatus: 500 });
+    await expect(shadow(call, scripted(refuse()))).rejects.toMatchObject({ code: 'ERR_TRANSPORT' });
+    expect(await readText(await shadow(call, scripted(reply(500, { body: 'sorry' }))))).toBe('sorry');
+    const would = { type: 'policy.shadowed', service: call.service, policy: 'fallback', would: 'replace' };
+    expect(events).toEqual([would, would]);
+    const off = fallback({ mode: 'off', to: {}, fromStatus: 500 });
+    await expect(off(call, scripted(refuse()))).rejects.toMatchObject({ code: 'ERR_TRANSPORT' });
+    expect(events.length).toBe(2);
+  });
+
   it('lists everything that is wrong with its options, a missing `to` included', () => {
     expect(() => fallback(undefined as never)).toThrow('fallback.to');
     expect(() => fallback({ fromStatus: 200, when: 1 } as never)).toThrow('3 problems');
+    expect(() => fallback({ stale: 1, mode: 'maybe' } as never)).toThrow('2 problems');
+    expect(() => fallback({ stale: { maxAgeMs: 0, maxEntries: 0, key: 'id', maxBytes: 0 } } as never)).toThrow(
+      '4 problems',
+    );
+    expect(() => fallback({ stale: { maxAge: 1 } } as never)).toThrow('maxAgeMs');
     expect(() => fallback({ to: { status: 'ok' } as never })).toThrow(ConfigError);
     expect(() => fallback({ to: { body: { json: 1 } } as never })).toThrow(ConfigError);
     expect(() => fallback({ to: () => createReply(), fallbackTo: 1 } as never)).toThrow(ConfigError);
