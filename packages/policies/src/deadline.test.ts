@@ -1,7 +1,7 @@
 // Would catch: a call that outlives its deadline, in its body too, one that is sent although its time is up, an inherited
 // deadline that is forgotten.
-import { CanceledError, ConfigError, compose, readText, Scope, TimeoutError } from '@fairlead/core';
-import { callTo, checkLeaks, hang, reply, scripted, VirtualClock } from '@fairlead/testing';
+import { CanceledError, ConfigError, compose, createReply, readText, Scope, TimeoutError } from '@fairlead/core';
+import { callTo, checkLeaks, hang, recordEvents, reply, scripted, VirtualClock } from '@fairlead/testing';
 import { describe, expect, it } from 'vitest';
 import { deadline } from './deadline.js';
 
@@ -60,6 +60,51 @@ describe('deadline', () => {
     await expect(handler(canceled)).rejects.toBeInstanceOf(CanceledError);
     expect(backend.calls.length).toBe(0);
     checkLeaks({ clock, backend, scopes: [inbound, call.scope, canceled.scope] });
+  });
+
+  describe('mode', () => {
+    const shadowed = (would: string) => ({ type: 'policy.shadowed', service: 'test', policy: 'deadline', would });
+
+    it('shadow ends no call, and tells which it would have ended, in their bodies, too', async () => {
+      for (const [betweenMs, told] of [
+        [40, []],
+        [60, [shadowed('cancel')]],
+      ] as const) {
+        const call = callTo('test');
+        const clock = call.runtime.clock as VirtualClock;
+        const events = recordEvents(call.runtime);
+        const backend = scripted(reply(200, { body: ['a', 'b'], betweenMs }));
+        const got = await deadline({ mode: 'shadow', ms: 100 })(call, backend);
+        expect(await clock.run(readText(got))).toBe('ab');
+        expect(events).toEqual(told);
+        call.scope.close();
+        checkLeaks({ clock, backend, scopes: [call.scope] });
+      }
+    });
+
+    it('shadow sends what it would have refused, and leaves an earlier deadline alone', async () => {
+      const clock = new VirtualClock();
+      const call = callTo('test', { clock });
+      call.scope.expireAt(30, 'call', 30);
+      clock.block(31);
+      const events = recordEvents(call.runtime);
+      const late = call.with({ at: clock.now() });
+      const backend = async () => createReply();
+      expect((await deadline({ mode: 'shadow', ms: 100 })(late, backend)).status).toBe(200);
+      call.scope.close();
+      expect([events, clock.pending]).toEqual([[shadowed('refuse')], 0]);
+      const failing = callTo('test', { clock });
+      await expect(
+        deadline({ mode: 'shadow' })(failing, () => Promise.reject(new TimeoutError({ of: 'attempt', ms: 1 }))),
+      ).rejects.toMatchObject({ of: 'attempt' });
+      expect(clock.pending).toBe(0);
+    });
+
+    it('off is passed by', async () => {
+      const call = callTo();
+      await deadline({ mode: 'off', ms: 1 })(call, scripted(reply(200)));
+      expect(call.scope.deadlineAt).toBe(Number.POSITIVE_INFINITY);
+    });
   });
 
   it('refuses a limit that is none', () => {

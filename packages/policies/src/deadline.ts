@@ -1,14 +1,18 @@
 /** @module How long a whole call may take, with all its attempts and waits. */
 import { type Call, checks, type Handler, type Middleware, named, type Reply, resolveOptions } from '@fairlead/core';
+import { alarmed, tellShadow } from './late-alarm.js';
+import { isMode, type PolicyMode } from './policy-mode.js';
 
 /** Options of {@link deadline}. */
 export interface DeadlineOptions {
+  /** Default `on`. In `shadow` no call is ended or refused, and `policy.shadowed` is told for those that would have been. */
+  readonly mode: PolicyMode;
   /** From the start of the call to the end of its body, in ms. Default 30 000. */
   readonly ms: number;
 }
 
 /** The defaults of {@link deadline}. */
-export const deadlineDefaults: Readonly<DeadlineOptions> = Object.freeze({ ms: 30_000 });
+export const deadlineDefaults: Readonly<DeadlineOptions> = Object.freeze({ mode: 'on', ms: 30_000 });
 
 /**
  * Makes a layer that cancels the call with a `TimeoutError` of `call` if it is not over in time, its body included. An
@@ -20,7 +24,12 @@ export const deadlineDefaults: Readonly<DeadlineOptions> = Object.freeze({ ms: 3
  * @throws ConfigError if an option is wrong
  */
 export function deadline(options?: Partial<DeadlineOptions>): Middleware {
-  const { ms } = resolveOptions<DeadlineOptions>('deadline', options, deadlineDefaults, { ms: checks.ms(1) });
+  const { mode, ms } = resolveOptions<DeadlineOptions>('deadline', options, deadlineDefaults, {
+    mode: isMode,
+    ms: checks.ms(1),
+  });
+  if (mode === 'off') return named('deadline', (call: Call, next: Handler): Promise<Reply> => next(call));
+  if (mode === 'shadow') return named('deadline', (call, next) => shadow(call, next, ms));
   return named('deadline', (call: Call, next: Handler): Promise<Reply> => {
     const { scope, at, service } = call;
     scope.expireAt(at + ms, 'call', ms, service);
@@ -32,4 +41,11 @@ export function deadline(options?: Partial<DeadlineOptions>): Middleware {
 async function refuse(call: Call): Promise<never> {
   call.scope.throwIfExpired(call.at);
   throw call.scope.reason;
+}
+
+function shadow(call: Call, next: Handler, ms: number): Promise<Reply> {
+  const { scope, at } = call;
+  if (scope.expired(at)) tellShadow(call, 'deadline', 'refuse');
+  // An earlier deadline is not ours, and ends the call whatever we do.
+  return at + ms < scope.deadlineAt ? alarmed(call, next, 'deadline', at + ms, 'end') : next(call);
 }

@@ -109,6 +109,18 @@ describe('tokenBucket', () => {
     );
   });
 
+  it('in shadow lets everything in, and tells what it would have refused', () => {
+    const bucket = tokenBucket({ mode: 'shadow', perSecond: 1, burst: 1 });
+    const call = callTo('payments');
+    const events = recordEvents(call.runtime);
+    expect([bucket.enter(call), bucket.enter(call)]).toEqual([nothingToReport, nothingToReport]);
+    const event = { type: 'policy.shadowed', service: 'payments', policy: 'tokenBucket', would: 'refuse' };
+    expect(events).toEqual([event]);
+    expect([bucket.enter(call.with({ at: 1_000 })), events.length]).toEqual([nothingToReport, 1]);
+    const off = tokenBucket({ mode: 'off', perSecond: 1, burst: 1 });
+    expect([off.enter(call), off.enter(call), events.length]).toEqual([nothingToReport, nothingToReport, 1]);
+  });
+
   it('lists everything that is wrong with its options', () => {
     expect(() => tokenBucket({ perSecond: 0, burst: 0.5, cost: 1 as never })).toThrow('3 problems');
     expect(() => tokenBucket({ perSeconds: 1 } as never)).toThrow(ConfigError);

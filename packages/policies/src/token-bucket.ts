@@ -1,9 +1,12 @@
 /** @module How many calls per second may be made. */
 import { type Call, checks, type Gate, nothingToReport, rejected, resolveOptions } from '@fairlead/core';
 import { Gcra, soundCost } from './gcra.js';
+import { isMode, type PolicyMode } from './policy-mode.js';
 
 /** Options of {@link tokenBucket}. */
 export interface TokenBucketOptions {
+  /** Default `on`. In `shadow` nothing is refused, and `policy.shadowed` is told for what would have been. */
+  readonly mode: PolicyMode;
   /** Units that flow in, per second. Default 100. */
   readonly perSecond: number;
   /** Units that the bucket holds, and so the most that can be had at once; from 1. Default 100. */
@@ -14,6 +17,7 @@ export interface TokenBucketOptions {
 
 /** The defaults of {@link tokenBucket}. */
 export const tokenBucketDefaults: Readonly<TokenBucketOptions> = Object.freeze({
+  mode: 'on',
   perSecond: 100,
   burst: 100,
   cost: null,
@@ -29,11 +33,14 @@ export const tokenBucketDefaults: Readonly<TokenBucketOptions> = Object.freeze({
  * @throws ConfigError if an option is wrong
  */
 export function tokenBucket(options?: Partial<TokenBucketOptions>): Gate {
-  const { perSecond, burst, cost } = resolveOptions<TokenBucketOptions>('tokenBucket', options, tokenBucketDefaults, {
+  const given = resolveOptions<TokenBucketOptions>('tokenBucket', options, tokenBucketDefaults, {
+    mode: isMode,
     perSecond: checks.above(0),
     burst: checks.number(1),
     cost: checks.orNull(checks.fn('a function of the call')),
   });
+  const { mode, perSecond, burst, cost } = given;
+  if (mode === 'off') return { name: 'tokenBucket', enter: () => nothingToReport };
   const gcra = new Gcra(perSecond, burst);
   const message = `: refused by limit, ${perSecond} per second`;
   let fullAt = 0;
@@ -50,6 +57,10 @@ export function tokenBucket(options?: Partial<TokenBucketOptions>): Gate {
         return nothingToReport;
       }
       const { service, runtime } = call;
+      if (mode === 'shadow') {
+        runtime.on?.({ type: 'policy.shadowed', service, policy: 'tokenBucket', would: 'refuse' });
+        return nothingToReport;
+      }
       const retryAfterMs = units > burst ? null : waitMs;
       runtime.on?.({ type: 'limit.refused', service, by: 'limit', key: null, retryAfterMs });
       return rejected('limit', service, service + message, retryAfterMs);

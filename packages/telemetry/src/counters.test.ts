@@ -78,6 +78,11 @@ describe('createMetrics', () => {
       { type: 'retry.refused', service, attempt: 2, reason: 'budget' },
     ],
     [
+      'fairlead_attempts_skipped_total',
+      'service="s"',
+      { type: 'attempt.skipped', service, attempt: 1, leftMs: 5, usualMs: 50 },
+    ],
+    [
       'fairlead_breaker_transitions_total',
       'service="s",state="halfOpened"',
       { type: 'breaker.halfOpened', service, retryAfterMs: null },
