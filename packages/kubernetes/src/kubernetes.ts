@@ -173,6 +173,9 @@ class Api implements KubernetesApi {
     }
     return {
       name: nameOf({ ...target, namespace }),
+      refresh: () => {
+        for (const watches of this.#watches.values()) watches.get(`${namespace}/${service}`)?.refresh();
+      },
       watch: (tell, scope, runtime) => {
         if (scope.canceled) return;
         // An event is of whoever listens, and not of the watch that they share.

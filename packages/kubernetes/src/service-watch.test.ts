@@ -104,6 +104,68 @@ describe('one Service', () => {
     expect((other as ReturnType<typeof listen> | null)?.told).toEqual(['1:81']);
   });
 
+  it('is asked for everything once more when somebody doubts it, at a moment of its own, and once', async () => {
+    const moments: number[] = [];
+    for (let seed = 1; seed <= 12; seed++) {
+      const clock = new VirtualClock({ seed });
+      const asked: number[] = [];
+      const backend = scripted((call) => {
+        asked.push(clock.now());
+        // From a version on, nothing; without one, everything there is.
+        const from = call.path.includes('&resourceVersion=');
+        return reply(200, { body: from ? [] : [line('ADDED', slice(1, 1)) + line('BOOKMARK', mark)], stallAfter: 1 });
+      });
+      const api = kubernetesApi({ access, handler: backend });
+      const resolver = api.resolver({ service: 's', namespace: null, port: 'http' });
+      resolver.refresh?.();
+      const { scope, told } = listen(api, clock);
+      // Not while it is being asked anyway.
+      resolver.refresh?.();
+      await clock.advance(10_000);
+      expect([asked, clock.pendingForeground]).toEqual([[0], 0]);
+      for (let n = 0; n < 3; n++) resolver.refresh?.();
+      api.resolver({ service: 'other', namespace: null, port: 'http' }).refresh?.();
+      await clock.advance(75_000);
+      expect(asked).toHaveLength(2);
+      moments.push(asked[1] as number);
+      expect(told).toEqual(['1', '1']);
+      scope.cancel();
+      resolver.refresh?.();
+      await clock.advance(0);
+      checkLeaks({ clock, backend, scopes: [scope] });
+    }
+    expect(Math.max(...moments) - Math.min(...moments)).toBeGreaterThan(30_000);
+  });
+
+  it('begins with everything where its watch ends before the doubt is followed', async () => {
+    const body = [line('ADDED', slice(1, 1)) + line('BOOKMARK', mark), line('MODIFIED', slice(9, 1))];
+    const ended = reply(200, { body, betweenMs: 5_000 });
+    const paths: string[] = [];
+    const { clock, api } = world((call, n) => {
+      paths.push(call.path);
+      return n === 1 ? ended : answer();
+    });
+    const { scope } = listen(api, clock);
+    await clock.advance(1_000);
+    api.resolver({ service: 's', namespace: null, port: 'http' }).refresh?.();
+    await clock.advance(100_000);
+    expect(paths.length).toBeGreaterThan(1);
+    for (const path of paths.slice(0, 2)) expect(path).toContain('sendInitialEvents=true');
+    scope.cancel();
+  });
+
+  it('is not asked out of turn while it is in trouble', async () => {
+    const { clock, backend, api } = world(() => refuse());
+    const { scope } = listen(api, clock);
+    await clock.advance(20_000);
+    const before = backend.calls.length;
+    const resolver = api.resolver({ service: 's', namespace: null, port: 'http' });
+    for (let n = 0; n < 50; n++) resolver.refresh?.();
+    await clock.advance(0);
+    expect(backend.calls.length).toBe(before);
+    scope.cancel();
+  });
+
   it('tells the same function twice that asked twice, until each has left', async () => {
     const { clock, api } = world();
     const scopes = [new Scope(clock), new Scope(clock)];

@@ -53,6 +53,11 @@ export class ServiceWatch implements SliceListener {
     else if (!known) this.#listWatch.renew();
   }
 
+  /** Asks whether what is known is true still. */
+  refresh(): void {
+    this.#listWatch.refresh();
+  }
+
   #leave(port: string | number | null, tell: Tell): void {
     const view = this.#views.get(port);
     view?.listeners.delete(tell);

@@ -2,6 +2,9 @@
 import type { Endpoint } from '@fairlead/core';
 import { type Check, nameOf, story, type Watch } from './resolver-conformance-watching.js';
 
+/** What is asked at once is known within so many ms of virtual time. */
+const atOnceMs = 2_000;
+
 /** @internal */
 export const tellChecks: readonly Check[] = [
   {
@@ -44,6 +47,24 @@ export const tellChecks: readonly Check[] = [
         await watching.show(...now);
         await watching.until(watch, () => watch.shows(now), `a snapshot of ${nameOf(now)}`);
       }
+    },
+  },
+  {
+    name: 'asks its source at once when it is told to look again, if it can be told',
+    needs: ['change'],
+    async run(watching) {
+      const [a, b] = watching.origins;
+      const { resolver } = watching.source;
+      // Nobody watches yet: there is nobody whom it could be for.
+      resolver.refresh?.();
+      const watch = await watching.knows(a);
+      if (resolver.refresh === undefined) return;
+      await watching.show(b);
+      resolver.refresh();
+      await watching.until(watch, () => watch.shows([b]), `a snapshot of ${b} after refresh()`, atOnceMs);
+      watch.scope.cancel();
+      resolver.refresh();
+      await watching.pass();
     },
   },
   {

@@ -123,10 +123,10 @@ export class Watching {
   }
 
   /** Lets time pass until `condition` holds. @throws Error that says what was told instead */
-  async until(watch: Watch, condition: () => boolean, what: string): Promise<void> {
-    const met = await this.#pass(this.#withinMs, this.#outsideMs, condition);
+  async until(watch: Watch, condition: () => boolean, what: string, withinMs: number = this.#withinMs): Promise<void> {
+    const met = await this.#pass(withinMs, this.#outsideMs, condition);
     this.#complain(watch);
-    if (!met) throw new Error(`expected ${what} within ${this.#withinMs} ms; ${story(watch)}`);
+    if (!met) throw new Error(`expected ${what} within ${withinMs} ms; ${story(watch)}`);
   }
 
   /** Whether the source has this state. */

@@ -43,6 +43,7 @@ interface Wrong {
   readonly endsAll?: true;
   readonly hangsForEver?: true;
   readonly noName?: true;
+  readonly ignoresRefresh?: true;
 }
 
 /** A source that is asked every second, and a resolver that is right but for what it is told to do wrong. */
@@ -89,6 +90,7 @@ function pollerOf(registry: Registry, wrong: Wrong): Resolver {
   let scopes: Scope[] = [];
   return {
     name: wrong.noName ? '' : 'registry://payments',
+    ...(wrong.ignoresRefresh ? { refresh: () => {} } : {}),
     watch(tell, scope) {
       const { clock } = scope;
       if (wrong.throwsAtOnce && registry.state === 'fail') throw new Error('mine');
@@ -140,7 +142,7 @@ function pollerOf(registry: Registry, wrong: Wrong): Resolver {
         }
       };
       const again = (): void => {
-        const next = wrong.loops ? 10 : 1_000;
+        const next = wrong.loops ? 10 : wrong.ignoresRefresh ? 10_000 : 1_000;
         if (!scope.canceled || wrong.goesOn) timer = later(clock, next, () => void round(), !wrong.foreground);
       };
       let timer = later(clock, 0, () => void round(), true);
@@ -210,6 +212,7 @@ describe('resolverConformance', () => {
     ['endsAll', 'serves several watches', 'expected a snapshot'],
     ['hangsForEver', 'tells nobody while its source is silent', 'once the source answers again'],
     ['noName', 'has a name', 'its name is ""'],
+    ['ignoresRefresh', 'asks its source at once', 'after refresh() within 2000 ms'],
   ])('fails a resolver with the fault %s', async (fault, name, message) => {
     const failed = await failures({ [fault]: true });
     const [, told] = Object.entries(failed).find(([failing]) => failing.startsWith(name)) ?? [];

@@ -59,6 +59,8 @@ export class ListWatch extends Timer implements ScopeWatcher, WatchListener {
   /** The server forgot our version since the last sound watch. */
   #expired = false;
   #stopped = false;
+  /** Everything will be got anew, although nothing is wrong with the watch. */
+  #doubted = false;
 
   /** @param path of the list, with a query to be added to */
   constructor(api: ApiServer, server: ServerState, path: string, options: ListWatchOptions, listener: SliceListener) {
@@ -79,6 +81,7 @@ export class ListWatch extends Timer implements ScopeWatcher, WatchListener {
   /** Gets everything anew, now. */
   renew(): void {
     this.#version = null;
+    this.#doubted = false;
     if (this.#stopped) return;
     const running = this.#round;
     this.#round = null;
@@ -87,9 +90,22 @@ export class ListWatch extends Timer implements ScopeWatcher, WatchListener {
     this.fire();
   }
 
-  /** @internal Time for the next try. */
+  /** Gets everything anew, at a moment of this process, unless it is about to do so anyway. */
+  refresh(): void {
+    if (this.#stopped || this.#doubted || this.#version === null || this.#failures > 0) return;
+    this.#doubted = true;
+    const { clock } = this.#api.runtime;
+    if (!this.armed) clock.arm(this, clock.now() + this.#server.spread(clock));
+  }
+
+  /** @internal Time for the next try, or to get everything anew. */
   fire(): void {
-    if (!this.#stopped) void this.#run();
+    if (this.#stopped) return;
+    if (this.#round !== null) this.renew();
+    else {
+      if (this.#doubted) this.#version = null;
+      void this.#run();
+    }
   }
 
   /** @internal Requests are children of the scope: they have ended already. */
@@ -154,6 +170,7 @@ export class ListWatch extends Timer implements ScopeWatcher, WatchListener {
   /** @internal */
   complete(): void {
     this.#complete = true;
+    this.#doubted = false;
     this.#completeAt = this.#api.runtime.clock.now();
     this.#listener.commit();
   }
@@ -183,7 +200,8 @@ export class ListWatch extends Timer implements ScopeWatcher, WatchListener {
     const lasted = this.#lasted();
     // A server restored from a backup accepts a version that it has not reached yet, and withholds what happens until
     // it has (kubernetes/kubernetes#107457). Nothing but everything anew finds that out.
-    if (this.#api.runtime.clock.now() - this.#completeAt >= this.#options.relistMs) this.#version = null;
+    const old = this.#api.runtime.clock.now() - this.#completeAt >= this.#options.relistMs;
+    if (old || this.#doubted) this.#version = null;
     if (lasted >= seconds * 1_000 - soundMs) this.#again(0);
     // Before its time: the server is going away, and with it everybody's watch, or it always does that.
     else this.#again(lasted >= soundMs ? this.#server.cut(this.#api.runtime.clock) : this.#backoff());

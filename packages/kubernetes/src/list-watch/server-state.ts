@@ -40,6 +40,14 @@ export class ServerState {
     this.#listsUntil = clock.now() + this.#options.relistMs;
   }
 
+  /**
+   * How long to wait before everything is got anew for no reason but doubt, in ms: the whole fleet has it in the same
+   * moment, and a list is what costs a server most.
+   */
+  spread(clock: Clock): number {
+    return clock.random() * this.#options.spreadMs;
+  }
+
   /** Whether the server has cut this process off, and not been reached since. */
   get cutOff(): boolean {
     return this.#backAt !== null;

@@ -12,6 +12,7 @@ import {
   type ScopeWatcher,
   Timer,
 } from '@fairlead/core';
+import { refreshOf } from '../watches.js';
 import { errorOf, Follower, type FollowerListener } from './follow.js';
 import { resolverList } from './resolver-list.js';
 
@@ -49,6 +50,7 @@ export function failover(resolvers: readonly Resolver[], options?: Partial<Failo
   const list = resolverList('failover', resolvers);
   const { patienceMs } = resolveOptions('failover', options, failoverDefaults, rules);
   return {
+    ...refreshOf(list),
     name: list.map(({ name }) => name).join(' | '),
     watch(tell, scope, runtime) {
       new Failover(list, tell, scope, runtime, patienceMs).start();

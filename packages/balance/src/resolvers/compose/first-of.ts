@@ -1,5 +1,6 @@
 /** @module The first of several resolvers that answers. */
 import type { Resolver, ResolverUpdate, Runtime, Scope } from '@fairlead/core';
+import { refreshOf } from '../watches.js';
 import { errorOf, Follower, type FollowerListener } from './follow.js';
 import { resolverList } from './resolver-list.js';
 
@@ -15,6 +16,7 @@ import { resolverList } from './resolver-list.js';
 export function firstOf(...resolvers: readonly Resolver[]): Resolver {
   const list = resolverList('firstOf', resolvers);
   return {
+    ...refreshOf(list),
     name: `first of ${list.map(({ name }) => name).join(', ')}`,
     watch(tell, scope, runtime) {
       new First(list, tell, scope).start(runtime);

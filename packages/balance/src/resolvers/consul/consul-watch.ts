@@ -3,7 +3,8 @@
  * ever. By the rules of Consul's documentation for clients: an index that goes backwards is forgotten, one below 1 counts
  * as 1, and no server makes the loop turn faster than a limit.
  */
-import { type ResolverUpdate, type ScopeWatcher, Timer } from '@fairlead/core';
+import { type ResolverUpdate, type Scope, type ScopeWatcher, Timer } from '@fairlead/core';
+import type { Watch } from '../watches.js';
 import { type ConsulInstanceOptions, readInstances } from './consul-instances.js';
 import { type ConsulAnswer, ConsulError, type ConsulSource, query } from './consul-query.js';
 
@@ -28,7 +29,7 @@ const burst = 3;
 const pollMs = 10_000;
 
 /** @internal Its timer is the next query, so there is never more than one under way. */
-export class ConsulWatch extends Timer implements ScopeWatcher {
+export class ConsulWatch extends Timer implements ScopeWatcher, Watch {
   override background = true;
   readonly #source: ConsulSource;
   readonly #path: string;
@@ -40,6 +41,8 @@ export class ConsulWatch extends Timer implements ScopeWatcher {
   /** Monotonic ms by which the queries so far would have been made at the limit (GCRA). */
   #paidUntil: number = Number.NEGATIVE_INFINITY;
   #stopped = false;
+  /** The query under way; null while there is none. */
+  #asking: Scope | null = null;
 
   /** @param path of the query, with parameters, to be added to */
   constructor(
@@ -66,6 +69,19 @@ export class ConsulWatch extends Timer implements ScopeWatcher {
     if (!this.#stopped) void this.#round();
   }
 
+  /** A query that waits for a change is given up for one that does not. */
+  refresh(): void {
+    if (this.#stopped || this.#failures > 0) return;
+    const asking = this.#asking;
+    if (asking === null) this.#again(0);
+    else if (this.#index > 0) {
+      this.#asking = null;
+      this.#index = 0;
+      asking.cancel();
+      this.#again(0);
+    }
+  }
+
   /** @internal Queries are children of the scope: they have ended already. */
   onCancel(): void {
     this.#stopped = true;
@@ -81,11 +97,21 @@ export class ConsulWatch extends Timer implements ScopeWatcher {
     const path = blocking ? `${this.#path}&index=${this.#index}&wait=${waitMs}ms` : this.#path;
     // Consul adds up to a sixteenth of its own.
     const withinMs = requestTimeoutMs + (blocking ? waitMs * (17 / 16) : 0);
+    const scope = this.#source.scope.child();
+    this.#asking = scope;
     try {
-      this.#answered(await query(this.#source, path, withinMs));
+      const answer = await query({ ...this.#source, scope }, path, withinMs);
+      if (this.#took(scope)) this.#answered(answer);
     } catch (error) {
-      this.#failed(error as Error);
+      if (this.#took(scope)) this.#failed(error as Error);
     }
+  }
+
+  /** Whether nothing has come in between: what an answer throws is told of the same query. */
+  #took(scope: Scope): boolean {
+    if (this.#asking !== scope) return false;
+    scope.close();
+    return true;
   }
 
   #answered(answer: ConsulAnswer): void {
@@ -124,6 +150,7 @@ export class ConsulWatch extends Timer implements ScopeWatcher {
   }
 
   #again(ms: number): void {
+    this.#asking = null;
     const { clock } = this.#source.runtime;
     clock.arm(this, clock.now() + ms);
   }

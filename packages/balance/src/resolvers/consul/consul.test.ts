@@ -98,6 +98,36 @@ describe('consul asks', () => {
     expect(resolver.name).toContain('consul://127.0.0.1:8500/a b/c?dc=eu');
   });
 
+  it('at once and without waiting when it is told to look again, and drops the query that waits', async () => {
+    const { server, start, clock, resolver, scope, told } = setUp();
+    server.set(instanceAt(one));
+    await start();
+    await clock.advance(10_000);
+    expect([server.queries.length, server.held]).toEqual([2, 1]);
+    resolver.refresh?.();
+    await clock.advance(0);
+    expect(server.queries.map(({ index }) => index)).toEqual([0, 41, 0, 41]);
+    expect([server.held, told.length]).toEqual([1, 2]);
+    expect(told.every((update) => 'endpoints' in update)).toBe(true);
+    scope.cancel();
+    resolver.refresh?.();
+    await clock.advance(0);
+    expect(server.held).toBe(0);
+    checkLeaks({ clock, scopes: [scope] });
+  });
+
+  it('not out of turn while it is down', async () => {
+    const { server, start, clock, resolver, scope } = setUp();
+    server.stop();
+    await start();
+    await clock.advance(5_000);
+    const before = server.queries.length;
+    for (let n = 0; n < 20; n++) resolver.refresh?.();
+    await clock.advance(0);
+    expect(server.queries.length).toBe(before);
+    scope.cancel();
+  });
+
   it('with the token of the moment', async () => {
     let token = 'first';
     const { server, start, clock, errors, origins } = setUp({}, { token: () => token });

@@ -1,5 +1,6 @@
 /** @module The instances of a Consul service that pass their checks, by blocking queries. */
 import { type Checks, check, checks, type Handler, type Resolver, resolveOptions } from '@fairlead/core';
+import { Watches } from '../watches.js';
 import { type ConsulAccess, consulAccess } from './consul-access.js';
 import { ConsulWatch, type ConsulWatchOptions } from './consul-watch.js';
 
@@ -94,10 +95,12 @@ export function consul(options: Partial<ConsulOptions> & Pick<ConsulOptions, 'se
   const [, about = ''] = path.split('?');
   const shown = about.replace(/(^|&)passing=true(?=&|$)/, '').replace(/^&/, '');
   const place = access.server.origin.replace(/^\w+:\/*/, '');
+  const watches = new Watches();
   return {
+    refresh: () => watches.refresh(),
     name: `consul://${place}/${service}${shown && `?${shown}`}`,
     watch(tell, scope, runtime) {
-      new ConsulWatch({ access, handler, runtime, scope }, path, settings, tell).start();
+      watches.add(new ConsulWatch({ access, handler, runtime, scope }, path, settings, tell), scope).start();
     },
   };
 }

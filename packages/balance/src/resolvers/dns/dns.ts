@@ -13,6 +13,7 @@ import {
   type ScopeWatcher,
   Timer,
 } from '@fairlead/core';
+import { type Watch, Watches } from '../watches.js';
 import { askDns, type DnsAsk } from './dns-ask.js';
 import { bare, type DnsFamily, type DnsFinding, findAddresses, findServices, originOf } from './dns-records.js';
 
@@ -95,13 +96,15 @@ export function dns(options: Partial<DnsOptions> & { readonly host: string }): R
       },
     };
   }
+  const watches = new Watches();
   return {
     name,
+    refresh: () => watches.refresh(),
     watch(tell, scope, runtime) {
       const ask = settings.ask ?? askDns(settings.servers);
       const find = (): Promise<DnsFinding> =>
         type === 'srv' ? findServices(ask, host, settings) : findAddresses(ask, host, port, settings);
-      new DnsWatch(settings, tell, scope, runtime, find, () => ask.cancel()).fire();
+      watches.add(new DnsWatch(settings, tell, scope, runtime, find, () => ask.cancel()), scope).fire();
     },
   };
 }
@@ -117,7 +120,7 @@ function checkServers(servers: readonly string[] | null): void {
 }
 
 /** One watch; its timer is the next look-up, so there is never more than one under way. */
-class DnsWatch extends Timer implements ScopeWatcher {
+class DnsWatch extends Timer implements ScopeWatcher, Watch {
   #failures = 0;
   #stopped = false;
 
@@ -140,6 +143,10 @@ class DnsWatch extends Timer implements ScopeWatcher {
         (found) => this.#found(found),
         (error: Error) => this.#failed(error),
       );
+  }
+
+  refresh(): void {
+    if (this.armed && this.#failures === 0) this.#again(0);
   }
 
   onCancel(): void {

@@ -3,6 +3,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type Runtime, type Scope, type ScopeWatcher, Timer } from '@fairlead/core';
+import type { Watch } from '../watches.js';
 import type { News } from './news.js';
 import { type Place, placesOf } from './places.js';
 
@@ -17,7 +18,7 @@ export interface FileWatchOptions {
 }
 
 /** Its timer is the next reading, so there is never more than one under way. */
-export class FileWatch extends Timer implements ScopeWatcher {
+export class FileWatch extends Timer implements ScopeWatcher, Watch {
   override background = true;
   readonly #path: string;
   readonly #settings: FileWatchOptions;
@@ -43,6 +44,10 @@ export class FileWatch extends Timer implements ScopeWatcher {
   /** Reads; also the first time. */
   fire(): void {
     if (!this.#stopped) void this.#round();
+  }
+
+  refresh(): void {
+    this.#noticed();
   }
 
   onCancel(): void {

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Checks, ConfigError, checks, type Resolver, resolveOptions } from '@fairlead/core';
+import { Watches } from '../watches.js';
 import { FileWatch, type FileWatchOptions } from './file-watch.js';
 import { News } from './news.js';
 
@@ -52,10 +53,12 @@ export function file(options: Partial<FileOptions> & { readonly path: string }):
   const path = resolve(settings.path);
   const { service } = settings;
   const name = `${pathToFileURL(path).href}${service === null ? '' : `#${encodeURIComponent(service)}`}`;
+  const watches = new Watches();
   return {
     name,
+    refresh: () => watches.refresh(),
     watch(tell, scope, runtime) {
-      new FileWatch(path, settings, new News(name, service, tell), scope, runtime).fire();
+      watches.add(new FileWatch(path, settings, new News(name, service, tell), scope, runtime), scope).fire();
     },
   };
 }

@@ -1,6 +1,6 @@
-/** @module What is new in a document, and nothing else: told once, however often it is read. */
+/** @module What a document says: worked out when it is new, told whenever it is read. Its troubles are told once. */
 import { createHash } from 'node:crypto';
-import type { ResolverUpdate } from '@fairlead/core';
+import type { Endpoint, ResolverUpdate } from '@fairlead/core';
 import { readDocument } from './document.js';
 
 /** Tells endpoints when they have changed, and what is wrong when that has. */
@@ -11,6 +11,7 @@ export class News {
   /** Of the content that was told last; null if that was an error. A digest, since the content may be long. */
   #told: string | null = null;
   #trouble: string | null = null;
+  #endpoints: readonly Endpoint[] = [];
 
   /**
    * @param where the document comes from, for messages
@@ -25,12 +26,16 @@ export class News {
   /** The document as it is now. Whether there is nothing wrong with it. */
   read(bytes: Uint8Array): boolean {
     const digest = createHash('sha256').update(bytes).digest('base64');
-    if (digest === this.#told) return true;
+    if (digest === this.#told) {
+      // A sign of life: whoever asks how old it is should know that it is true still.
+      this.#tell({ endpoints: this.#endpoints });
+      return true;
+    }
     try {
-      const endpoints = readDocument(bytes, this.#service, this.#where);
+      this.#endpoints = readDocument(bytes, this.#service, this.#where);
       this.#told = digest;
       this.#trouble = null;
-      this.#tell({ endpoints });
+      this.#tell({ endpoints: this.#endpoints });
       return true;
     } catch (error) {
       this.failed(error as Error);

@@ -1,6 +1,7 @@
 /** @module One watch of a server of target groups: asks again and again, and keeps what was answered last. */
 import { type Endpoint, type ResolverUpdate, type Runtime, type Scope, type ScopeWatcher, Timer } from '@fairlead/core';
 import { readDocument } from '../file/document.js';
+import type { Watch } from '../watches.js';
 import { HttpSdError, type HttpSdQuestion, poll } from './http-sd-poll.js';
 
 /** Whom to ask for what, and when. */
@@ -14,7 +15,7 @@ export interface HttpSdWatchOptions extends HttpSdQuestion {
 }
 
 /** Its timer is the next question, so there is never more than one under way. */
-export class HttpSdWatch extends Timer implements ScopeWatcher {
+export class HttpSdWatch extends Timer implements ScopeWatcher, Watch {
   override background = true;
   readonly #question: HttpSdWatchOptions;
   readonly #name: string;
@@ -44,6 +45,10 @@ export class HttpSdWatch extends Timer implements ScopeWatcher {
 
   fire(): void {
     if (!this.#scope.canceled) void this.#round();
+  }
+
+  refresh(): void {
+    if (this.armed && this.#failures === 0) this.#again(0);
   }
 
   /** @internal The question under way is a child of the scope: it has ended already. */

@@ -11,6 +11,7 @@ import {
   type Resolver,
   resolveOptions,
 } from '@fairlead/core';
+import { Watches } from '../watches.js';
 import { isAuthorization } from './http-sd-poll.js';
 import { HttpSdWatch } from './http-sd-watch.js';
 
@@ -87,10 +88,12 @@ export function httpSd(options: Partial<HttpSdOptions> & Pick<HttpSdOptions, 'ur
   const { origin, pathname, search } = urlOf(settings.url) as URL;
   const question = { ...settings, server: createEndpoint(origin), path: pathname + search };
   const name = withoutSecrets(`http-sd+${settings.url}${service === null ? '' : `#${encodeURIComponent(service)}`}`);
+  const watches = new Watches();
   return {
     name,
+    refresh: () => watches.refresh(),
     watch(tell, scope, runtime) {
-      new HttpSdWatch(question, name, tell, scope, runtime).fire();
+      watches.add(new HttpSdWatch(question, name, tell, scope, runtime), scope).fire();
     },
   };
 }

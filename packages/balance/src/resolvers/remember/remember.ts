@@ -1,6 +1,7 @@
 /** @module The last good answer of another resolver, kept on disk for a process that starts while the source is down. */
 import { join } from 'node:path';
 import { type Checks, check, checks, type Resolver, resolveOptions } from '@fairlead/core';
+import { refreshOf } from '../watches.js';
 import { RememberWatch, type RememberWatchOptions } from './remember-watch.js';
 
 /** What {@link remember} can be told. */
@@ -53,6 +54,7 @@ export function remember(
   // A service may be called anything; `..` and what has slashes in it is no name for a file.
   const path = join(folder, `${encodeURIComponent(service).replace(/^\./, '%2E')}.json`);
   return {
+    ...refreshOf([resolver]),
     name: resolver.name,
     watch(tell, scope, runtime) {
       new RememberWatch(settings, path, tell, scope, runtime).start();
