@@ -146,7 +146,7 @@ describe('one Service', () => {
       return n === 1 ? ended : answer();
     });
     const { scope } = listen(api, clock);
-    await clock.advance(1_000);
+    await clock.advance(6_000);
     api.resolver({ service: 's', namespace: null, port: 'http' }).refresh?.();
     await clock.advance(100_000);
     expect(paths.length).toBeGreaterThan(1);
