@@ -25,6 +25,11 @@ export class Contact {
     return this.#down;
   }
 
+  /** Which of the times between two changes this is. */
+  get era(): number {
+    return this.#era;
+  }
+
   /** How long until Redis is asked again, in ms; 0 if it may be now, or is being asked. */
   pauseMs(now: number): number {
     return this.#down ? Math.max(0, this.#probeAt - now) : 0;

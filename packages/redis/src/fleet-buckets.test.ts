@@ -40,7 +40,7 @@ class ScriptedRedis implements RedisScripts {
   }
 }
 
-const granted = [1, '100000'];
+const granted = [1, '100000', 0];
 let clock: VirtualClock;
 let scope: Scope;
 let redis: ScriptedRedis;
@@ -68,18 +68,18 @@ describe('while Redis answers', () => {
     const buckets = make();
     const promise = buckets.take('caller', 2, scope);
     expect(redis.last.by).toBe('evalsha');
-    expect(redis.last.args).toEqual([bucketSha, 1, 'fairlead:limit:{caller}', 400_000, 200_000, 0]);
-    redis.last.answer([1, '250000']);
+    expect(redis.last.args).toEqual([bucketSha, 1, 'fairlead:limit:{caller}', 400_000, 200_000, 0, 100_000, 0]);
+    redis.last.answer([1, '250000', 0]);
     const verdict = { allowed: true, limit: 4, remaining: 1, resetMs: 50, retryAfterMs: 0, shared: true };
     expect(await promise).toEqual(verdict);
     const refused = buckets.take('caller', 2, scope);
-    redis.last.answer([0, '250000']);
+    redis.last.answer([0, '250000', 0]);
     expect(await refused).toEqual({ ...verdict, allowed: false, retryAfterMs: 50 });
     expect([buckets.perSecond, buckets.burst, buckets.down]).toEqual([10, 4, false]);
   });
 
   it('knows a full bucket and a cost that none can bear', async () => {
-    redis.always = () => [0, '0'];
+    redis.always = () => [0, '0', 0];
     const verdict = { allowed: false, remaining: 4, resetMs: 0, retryAfterMs: Number.POSITIVE_INFINITY };
     expect(await take(make(), 'k', 5)).toMatchObject(verdict);
   });
@@ -117,7 +117,7 @@ describe('without an answer', () => {
       remaining: 1,
     });
     expect(clock.now()).toBe(20);
-    redis.last.answer([0, '400000']);
+    redis.last.answer([0, '400000', 0]);
     await clock.advance(0);
     expect(buckets.down).toBe(true);
   });

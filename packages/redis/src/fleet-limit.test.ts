@@ -15,7 +15,7 @@ function fixed(verdict: FleetVerdict): FleetBuckets & { asked: unknown[][] } {
     asked.push(args);
     return Promise.resolve(verdict);
   };
-  return { take, perSecond: 10, burst: 5, down: false, asked };
+  return { ask: take, take, giveBack() {}, perSecond: 10, burst: 5, down: false, asked };
 }
 const reply = createReply();
 const next: Handler = () => Promise.resolve(reply);
@@ -51,6 +51,18 @@ describe('fleetLimit', () => {
     expect(sent).toBe(0);
   });
 
+  it('does not wait for what is known already', async () => {
+    const knows = (verdict: FleetVerdict): FleetBuckets => ({ ...fixed(verdict), ask: () => verdict });
+    const call = callTo('s');
+    let sent = false;
+    const answer = fleetLimit({ buckets: knows(yes), key })(call, () => {
+      sent = true;
+      return Promise.resolve(reply);
+    });
+    expect([sent, await answer]).toEqual([true, reply]);
+    await expect(fleetLimit({ buckets: knows(no(9)), key })(call, next)).rejects.toMatchObject({ retryAfterMs: 9 });
+  });
+
   it('does not ask for a call that costs nothing', async () => {
     const buckets = fixed(no(1));
     await fleetLimit({ buckets, key, cost: () => 0 })(callTo(), next);
@@ -69,7 +81,7 @@ describe('fleetLimit', () => {
     const clock = new VirtualClock();
     const scope = new Scope(clock);
     const reason = new Error('enough');
-    const buckets = { ...fixed(yes), take: () => Promise.reject(reason) };
+    const buckets = { ...fixed(yes), ask: () => Promise.reject(reason) };
     await expect(fleetLimit({ buckets, key })(callTo('s', { clock, scope }), next)).rejects.toBe(reason);
   });
 

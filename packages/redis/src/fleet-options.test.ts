@@ -21,10 +21,20 @@ describe('options of fleetBuckets', () => {
 
   it('are checked all at once', () => {
     expect(wrong(undefined)).toMatch(/perSecond = null[\s\S]*burst = null[\s\S]*redis: expected an ioredis client/);
-    const all = { redis, perSecond: 0, burst: 1.5, prefix: 1, timeoutMs: 0, onDown: 'shut', replicas: 0, maxKeys: 0 };
+    const all = {
+      redis,
+      perSecond: 0,
+      burst: 1.5,
+      prefix: 1,
+      timeoutMs: 0,
+      onDown: 'shut',
+      replicas: 0,
+      aheadRatio: 2,
+      maxKeys: 0,
+    };
     const problems = wrong(all).split('\n').slice(1);
     expect(problems.map((line) => line.trim().split(' ')[0])).toEqual(
-      ['perSecond', 'burst', 'prefix', 'timeoutMs', 'onDown', 'replicas', 'maxKeys'].map(
+      ['perSecond', 'burst', 'prefix', 'timeoutMs', 'onDown', 'replicas', 'aheadRatio', 'maxKeys'].map(
         (name) => `fleetBuckets.${name}`,
       ),
     );
@@ -42,8 +52,8 @@ describe('options of fleetBuckets', () => {
   });
 
   it('have the defaults that the page says', () => {
-    const defaults = { prefix: 'fairlead:limit:', timeoutMs: 50, onDown: 'local', replicas: 1, maxKeys: 10_000 };
-    expect(fleetBucketsDefaults).toEqual(defaults);
+    const waiting = { timeoutMs: 50, onDown: 'local', replicas: 1, aheadRatio: 0 };
+    expect(fleetBucketsDefaults).toEqual({ prefix: 'fairlead:limit:', maxKeys: 10_000, ...waiting });
     expect(Object.isFrozen(fleetBucketsDefaults)).toBe(true);
   });
 

@@ -28,18 +28,34 @@ export interface FleetBucketsOptions {
   /** What happens without an answer. Default `local`. */
   readonly onDown: OnDown;
   /**
-   * How many processes divide the limit while Redis is down, or a function that says so. If it throws, or gives
+   * How many processes live, among which the limit is divided while Redis is down, or a function that says so. If it throws, or gives
    * what is not a number from 1, that counts as 1, with which each process grants the whole limit. Default 1.
    */
   readonly replicas: number | (() => number);
-  /** Most callers that this process keeps a share for. Those beyond divide one more. Default 10 000. */
+  /**
+   * The part of each burst that may be missing from it so that not every request has to ask: the fleet may hold half of it
+   * ahead, divided by `replicas`, in whole units. It needs `replicas` to be right: more processes hold more. Default 0: every
+   * request asks that is not refused for sure.
+   */
+  readonly aheadRatio: number;
+  /**
+   * Most callers that this process keeps a share for, those beyond divide one more; and most of which it remembers what
+   * Redis has said. Default 10 000.
+   */
   readonly maxKeys: number;
 }
 
 /** Defaults of {@link FleetBucketsOptions}, but for those that must be given. */
 export const fleetBucketsDefaults: Readonly<
-  Pick<FleetBucketsOptions, 'prefix' | 'timeoutMs' | 'onDown' | 'replicas' | 'maxKeys'>
-> = Object.freeze({ prefix: 'fairlead:limit:', timeoutMs: 50, onDown: 'local', replicas: 1, maxKeys: 10_000 });
+  Pick<FleetBucketsOptions, 'prefix' | 'timeoutMs' | 'onDown' | 'replicas' | 'aheadRatio' | 'maxKeys'>
+> = Object.freeze({
+  prefix: 'fairlead:limit:',
+  timeoutMs: 50,
+  onDown: 'local',
+  replicas: 1,
+  aheadRatio: 0,
+  maxKeys: 10_000,
+});
 
 /** What must be given to {@link fleetBuckets}, and what may be. */
 export type FleetBucketsInit = Pick<FleetBucketsOptions, 'redis' | 'perSecond' | 'burst'> &
@@ -54,6 +70,7 @@ const rules: Checks<FleetBucketsOptions> = {
   timeoutMs: checks.ms(1),
   onDown: checks.oneOf('local', 'open', 'closed'),
   replicas: checks.either(checks.number(1), checks.fn('a function that gives one')),
+  aheadRatio: checks.ratio(),
   maxKeys: checks.integer(1, 10_000_000),
 };
 

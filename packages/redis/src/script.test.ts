@@ -10,7 +10,7 @@ import { RedisServer, redisInstalled } from '../tests/redis-server.js';
 import { bucketScript, parseBucketState, scriptFailure } from './script.js';
 
 /** The script with the time in the hands of the test, … */
-const timedScript = bucketScript.replace("redis.call('TIME')", '{ ARGV[4], ARGV[5] }');
+const timedScript = bucketScript.replace("redis.call('TIME')", '{ ARGV[6], ARGV[7] }');
 /** … and without the expiry, which goes by the server's time. */
 const lastingScript = timedScript.replace(", 'PX', expiry", '');
 const BASE_S = 1_800_000_000;
@@ -31,13 +31,13 @@ describe.skipIf(!redisInstalled('script.test.ts'))('bucketScript on a real serve
   function bucket(perSecond: number, burst: number, script = lastingScript) {
     const key = `bucket-${keys++}`;
     const us = 1e6 / perSecond;
-    const take = async (atUs: number, cost = 1, missing = 0) => {
+    const take = async (atUs: number, cost = 1, missing = 0, ahead = 0) => {
       const seconds = BASE_S + Math.floor(atUs / 1e6);
       const time = [seconds, ((atUs % 1e6) + 1e6) % 1e6];
-      const reply = await redis.eval(script, 1, key, burst * us, cost * us, missing * us, ...time);
+      const reply = await redis.eval(script, 1, key, burst * us, cost * us, missing * us, us, ahead, ...time);
       const state = parseBucketState(reply);
       if (state === null) throw new Error(`unexpected reply ${JSON.stringify(reply)}`);
-      return { allowed: state.allowed, debt: state.debtUs / us };
+      return { allowed: state.allowed, debt: state.debtUs / us, ...(ahead > 0 && { ahead: state.ahead }) };
     };
     return { key, take };
   }
@@ -51,6 +51,15 @@ describe.skipIf(!redisInstalled('script.test.ts'))('bucketScript on a real serve
     expect(await take(400_000, 3)).toEqual({ allowed: true, debt: 3 });
     expect(await take(400_000, 0)).toEqual({ allowed: true, debt: 3 });
     expect(await take(10_000_000, 4)).toEqual({ allowed: false, debt: 0 });
+  });
+
+  it('grants as many whole units ahead as are there, and none with a refusal', async () => {
+    const { take } = bucket(10, 10);
+    expect(await take(0, 1, 0, 3)).toEqual({ allowed: true, debt: 4, ahead: 3 });
+    expect(await take(50_000, 0, 0, 100)).toEqual({ allowed: true, debt: 9.5, ahead: 6 });
+    expect(await take(50_000, 1, 0, 100)).toEqual({ allowed: false, debt: 9.5, ahead: 0 });
+    expect(await take(100_000, 0.5, 0, 1)).toEqual({ allowed: true, debt: 9.5, ahead: 0 });
+    expect(await take(10_000_000, 10, 0, 1)).toEqual({ allowed: true, debt: 10, ahead: 0 });
   });
 
   it('decides like exact arithmetic, whatever the rate, the costs and the times', async () => {
@@ -139,13 +148,22 @@ describe.skipIf(!redisInstalled('script.test.ts'))('bucketScript on a real serve
 
 describe('parseBucketState', () => {
   it('takes what the script gives, also with numbers as strings', () => {
-    expect(parseBucketState([1, '2.5'])).toEqual({ allowed: true, debtUs: 2.5 });
-    expect(parseBucketState(['0', '0'])).toEqual({ allowed: false, debtUs: 0 });
+    expect(parseBucketState([1, '2.5', 3])).toEqual({ allowed: true, debtUs: 2.5, ahead: 3 });
+    expect(parseBucketState(['0', '0', '0'])).toEqual({ allowed: false, debtUs: 0, ahead: 0 });
   });
 
   it('takes nothing else', () => {
-    const others = [null, undefined, 'OK', 1, {}, [], [1], [1, 2], [2, '1'], [1, 'x'], [1, '-1'], [1, ''], [1, '1', 2]];
-    for (const other of others) expect([other, parseBucketState(other)]).toEqual([other, null]);
+    const others = [null, undefined, 'OK', 1, {}, [], [1], [1, '1'], [1, '1', 2, 3]];
+    const wrong = [
+      [1, 2, 0],
+      [2, '1', 0],
+      [1, 'x', 0],
+      [1, '-1', 0],
+      [1, '', 0],
+      [1, '1', -1],
+      [1, '1', 'x'],
+    ];
+    for (const other of [...others, ...wrong]) expect([other, parseBucketState(other)]).toEqual([other, null]);
   });
 });
 

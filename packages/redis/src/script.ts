@@ -23,21 +23,30 @@ export interface RedisScripts {
  * A time that is further away than a bucket is deep comes from a clock that was set back, another server's clock after a
  * failover, or a deeper bucket of an older configuration. It is taken for an empty bucket, or its owner would be shut
  * out until then. The half µs is for rounding. `missing` is how far the bucket is from full at least, as far as the caller knows.
+ *
+ * Whoever is granted `spend` may have up to `ahead` units more, `step` each, as far as they are there.
  */
 export const bucketScript: string = `
 local time = redis.call('TIME')
 local now = (time[1] - 1767225600) * 1000000 + time[2]
 local depth, spend, missing = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local step, ahead = tonumber(ARGV[4]), tonumber(ARGV[5])
 local stored = tonumber(redis.call('GET', KEYS[1]) or '') or now
 local most = now + depth + 0.5
 local full = math.min(most, math.max(now, stored, now + missing))
 local allowed = full + spend <= most
-if allowed then full = full + spend end
+if allowed then
+  full = full + spend
+  ahead = math.max(0, math.min(ahead, math.floor((most - full) / step)))
+  full = full + ahead * step
+else
+  ahead = 0
+end
 if full > now and full ~= stored then
   local expiry = string.format('%.0f', math.ceil((full - now) / 1000))
   redis.call('SET', KEYS[1], string.format('%.17g', full), 'PX', expiry)
 end
-return { allowed and 1 or 0, string.format('%.17g', full - now) }
+return { allowed and 1 or 0, string.format('%.17g', full - now), ahead }
 `;
 
 /** By this name the server knows the script once it has seen it. */
@@ -48,15 +57,19 @@ export interface BucketState {
   readonly allowed: boolean;
   /** Until the bucket is full, in µs; not below 0. */
   readonly debtUs: number;
+  /** Units granted beyond what was to be spent. */
+  readonly ahead: number;
 }
 
 /** The script's answer, or null if that is not what `reply` is. */
 export function parseBucketState(reply: unknown): BucketState | null {
-  if (!Array.isArray(reply) || reply.length !== 2 || typeof reply[1] !== 'string') return null;
+  if (!Array.isArray(reply) || reply.length !== 3 || typeof reply[1] !== 'string') return null;
   // ioredis gives numbers as strings when it was told to.
   const allowed = Number(reply[0]);
   const debtUs = Number.parseFloat(reply[1]);
-  return (allowed === 0 || allowed === 1) && debtUs >= 0 ? { allowed: allowed === 1, debtUs } : null;
+  const ahead = Number(reply[2]);
+  if (!(debtUs >= 0 && ahead >= 0)) return null;
+  return allowed === 0 || allowed === 1 ? { allowed: allowed === 1, debtUs, ahead } : null;
 }
 
 /** What an error that Redis answered with means. */

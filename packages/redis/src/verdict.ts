@@ -6,7 +6,7 @@ export const ROUNDING: number = 1e-6;
 /** What {@link FleetBuckets.take} found. A new object each time. */
 export interface FleetVerdict {
   readonly allowed: boolean;
-  /** The `burst` of the fleet. */
+  /** The most that can be had at once: the `burst` of the fleet, less what may be held ahead. */
   readonly limit: number;
   /** Units left, a whole number: of the fleet's bucket, or of this process's share while Redis is down. */
   readonly remaining: number;
