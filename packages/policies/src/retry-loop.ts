@@ -23,12 +23,14 @@ import {
 import pRetry from 'p-retry';
 import { fullJitter } from './backoff.js';
 import { nameService } from './name-service.js';
+import type { PolicyMode } from './policy-mode.js';
 import type { RetryBudget } from './retry-budget.js';
 import { forbidsRetry, isReplicaNack, type Repeatable, repeatableError, repeatableReply } from './retry-reason.js';
 import { isUnderWay, whole } from './whole-reply.js';
 
 /** What a {@link RetryLoop} goes by. */
 export interface RetrySettings {
+  readonly mode: PolicyMode;
   readonly attempts: number;
   readonly baseMs: number;
   readonly maxMs: number;
@@ -77,11 +79,16 @@ export class RetryLoop {
     this.#settings = settings;
   }
 
-  /** Whether another attempt would follow, for whoever only wants to know. It is paid for as if it did. */
-  wouldRepeat(reply: Reply | null, error: unknown, repeatable: Repeatable): boolean {
+  /** Only tells whether another attempt would follow. It is paid for as if it did. */
+  async pretend(reply: Reply | null, error: unknown, repeatable: Repeatable): Promise<Reply> {
     this.#reply = reply;
     this.#error = error;
-    return !this.#call.scope.canceled && typeof this.#plan(repeatable) === 'number';
+    const { scope, runtime, service } = this.#call;
+    if (!scope.canceled && typeof this.#plan(repeatable) === 'number') {
+      runtime.on?.({ type: 'policy.shadowed', service, policy: 'retry', would: 'send' });
+    }
+    if (reply === null) throw error;
+    return reply;
   }
 
   /**

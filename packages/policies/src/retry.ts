@@ -1,20 +1,9 @@
 /** @module Tries again what failed, where that is safe, of use, and within the budget. */
-import {
-  type Call,
-  check,
-  checks,
-  giveUp,
-  type Handler,
-  type Middleware,
-  named,
-  type Reply,
-  resolveOptions,
-} from '@fairlead/core';
+import { check, checks, type Middleware, relay, resolveOptions } from '@fairlead/core';
+import { FirstAttempt } from './first-attempt.js';
 import { isMode, type PolicyMode } from './policy-mode.js';
 import { isRetryBudget, type RetryBudget, retryBudget } from './retry-budget.js';
-import { payReplays, RetryLoop, type RetrySettings } from './retry-loop.js';
-import { forbidsRetry, repeatableError, repeatableReply } from './retry-reason.js';
-import { isUnderWay, whole } from './whole-reply.js';
+import type { RetrySettings } from './retry-loop.js';
 
 /** Options of {@link retry}. */
 export interface RetryOptions {
@@ -90,66 +79,21 @@ export function retry(options?: Partial<RetryOptions>): Middleware {
     wholeReplyBytes: checks.integer(0, 65_536),
     budget: isBudget,
   });
-  const { mode, attempts, wholeReplyBytes } = given;
+  const { mode, attempts } = given;
   const budget = given.budget === 'own' ? retryBudget() : given.budget;
   // Nearly every reply is below this, and is then not looked at any closer.
   const suspicious = Math.min(429, ...given.statuses);
   const settings: RetrySettings = { ...given, budget, suspicious, statuses: new Set(given.statuses) };
 
   if (attempts === 1 || mode === 'off') {
-    return named('retry', (call, next) => {
+    return relay('retry', (call, next, receiver) => {
       if (call.attempt === 1) budget?.deposit(call.at);
-      return next(call);
+      next(call, receiver);
     });
   }
-  const goOn = mode === 'on' ? repeat : pretend;
-  const failed = (call: Call, next: Handler, error: unknown): Promise<Reply> => {
-    if (call.tried.replays) payReplays(budget, call.tried, call.at);
-    const repeatable = repeatableError(error);
-    if (repeatable === 'never') throw error;
-    return goOn(new RetryLoop(call, next, settings), call, null, error, repeatable);
-  };
-  return named('retry', (call, next) => {
+  return relay('retry', (call, next, receiver) => {
     // An attempt that a layer above makes again is not a request of its own: it would pay for its own repetition.
     if (call.attempt === 1) budget?.deposit(call.at);
-    // The first attempt pays nothing for the others: p-retry is entered only once it has failed.
-    return next(call).then(
-      (reply): Reply | Promise<Reply> => {
-        if (call.tried.replays) payReplays(budget, call.tried, call.at);
-        if (reply.status < suspicious) {
-          if (mode === 'shadow' || !isUnderWay(reply, call, wholeReplyBytes)) return reply;
-          return whole(reply, call.runtime.clock).catch((error: unknown) => {
-            const repeatable = repeatableError(error);
-            return repeatable === 'never'
-              ? reply
-              : new RetryLoop(call, next, settings).after(null, error, repeatable, reply);
-          });
-        }
-        const repeatable = repeatableReply(reply, settings.statuses);
-        if (repeatable !== 'never') return goOn(new RetryLoop(call, next, settings), call, reply, null, repeatable);
-        // Nothing that we would repeat, but what we answer with in turn may be what our caller does.
-        if (mode === 'on' && forbidsRetry(reply)) giveUp(call.scope);
-        return reply;
-      },
-      (error: unknown): Promise<Reply> => failed(call, next, error),
-    );
+    next(call, new FirstAttempt(call, next, settings, receiver));
   });
 }
-
-type GoOn = (
-  loop: RetryLoop,
-  call: Call,
-  reply: Reply | null,
-  error: unknown,
-  repeatable: 'always' | 'idempotent',
-) => Promise<Reply>;
-
-const repeat: GoOn = (loop, _call, reply, error, repeatable) => loop.after(reply, error, repeatable);
-
-const pretend: GoOn = async (loop, { runtime, service }, reply, error, repeatable) => {
-  if (loop.wouldRepeat(reply, error, repeatable)) {
-    runtime.on?.({ type: 'policy.shadowed', service, policy: 'retry', would: 'send' });
-  }
-  if (reply === null) throw error;
-  return reply;
-};

@@ -5,11 +5,10 @@
 import { type Call, type Clock, type EndWatcher, type Reply, Timer } from '@fairlead/core';
 
 /** A body that takes longer is handed over as it is: somebody may want to read what trickles in. In ms. */
-const WAIT_MS = 1_000;
+export const wholeMs = 1_000;
 
 /**
- * Whether to wait for the rest of `reply`. For nearly every small reply there is none: its body came with its head, which
- * the first question finds out.
+ * Whether to wait for the rest of `reply`. Its body may have come with its head.
  * @param maxBytes longest body that is waited for; 0 for none
  */
 export function isUnderWay(reply: Reply, call: Call, maxBytes: number): boolean {
@@ -41,7 +40,7 @@ class Arrival extends Timer implements EndWatcher {
 export function whole(reply: Reply, clock: Clock): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const arrival = new Arrival(reply, clock, resolve, reject);
-    clock.arm(arrival, clock.now() + WAIT_MS);
+    clock.arm(arrival, clock.now() + wholeMs);
     reply.onEnd(arrival);
   });
 }

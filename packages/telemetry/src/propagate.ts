@@ -11,13 +11,15 @@ import {
   criticalityKey,
   type Handler,
   type HeaderPairs,
+  handlerOf,
   headerOf,
   inheritedAttempt,
   inheritedCriticality,
   type Middleware,
-  named,
   type Reply,
+  relay,
   resolveOptions,
+  tellOf,
 } from '@fairlead/core';
 import { withBaggageValue } from './baggage.js';
 import {
@@ -82,30 +84,40 @@ export function propagate(options?: Partial<PropagateOptions>): Middleware {
   });
   const { tracing, newTraces, deadlineHeaders, attemptCount } = settings;
   if (tracing === 'off' && deadlineHeaders.length === 0 && !attemptCount) {
-    return named('propagate', (call, next) => {
-      return attemptOf(call) === 1 && inheritedCriticality(call.scope) === undefined
-        ? next(call)
-        : next(call.withHeaders(headersFor(call, settings, endless, null, false, null)));
+    return relay('propagate', (call, next, receiver) => {
+      if (attemptOf(call) === 1 && inheritedCriticality(call.scope) === undefined) next(call, receiver);
+      else next(call.withHeaders(headersFor(call, settings, endless, null, false, null)), receiver);
     });
   }
-  return named('propagate', (call, next) => {
+  return relay('propagate', (call, next, receiver) => {
     let leftMs = endless;
     const { scope, runtime } = call;
     if (scope.deadlineAt !== leftMs && deadlineHeaders.length > 0) {
       // Not `call.at`: the attempt may have waited for discovery or in a queue since.
       const now = runtime.clock.now();
       leftMs = scope.deadlineAt - now;
-      if (leftMs <= 0) return Promise.reject(expiryOf(scope, now));
+      if (leftMs <= 0) {
+        receiver.onError(expiryOf(scope, now));
+        return;
+      }
     }
-    if (tracing === 'off') return next(call.withHeaders(headersFor(call, settings, leftMs, null, false, null)));
+    if (tracing === 'off') {
+      next(call.withHeaders(headersFor(call, settings, leftMs, null, false, null)), receiver);
+      return;
+    }
     const trace = (call.trace as CallTrace | null) ?? plainTrace(call, newTraces);
     const instrumented = created.hasSubscribers;
-    if (trace.span !== null) return spanned(call, next, settings, leftMs, trace, trace.span, instrumented);
+    const { span } = trace;
+    if (span !== null) {
+      const below = handlerOf('spanned', next);
+      tellOf(receiver, () => spanned(call, below, settings, leftMs, trace, span, instrumented), call);
+      return;
+    }
     const inject = tracing === 'own' || !instrumented;
     const context = inject ? trace.context : null;
     // Beside the header of an instrumentation only one that means something may stay.
     const replace = inject || traceContextOf(call.headers) === null;
-    return next(call.withHeaders(headersFor(call, settings, leftMs, context, replace, trace.baggage)));
+    next(call.withHeaders(headersFor(call, settings, leftMs, context, replace, trace.baggage)), receiver);
   });
 }
 

@@ -1,5 +1,5 @@
 /** @module The call-level layer of tracing: decides once per call which trace it belongs to. */
-import { checks, type Middleware, named, resolveOptions } from '@fairlead/core';
+import { checks, type Handler, handlerOf, type Middleware, relay, resolveOptions, tellOf } from '@fairlead/core';
 import { type NewTraces, newTracesCheck, plainTrace, type TracingMode, tracingCheck } from './call-trace.js';
 import { type OtelApi, OtelSource } from './otel.js';
 import { endWith, startCallSpan } from './spans.js';
@@ -36,16 +36,19 @@ export function trace(options?: Partial<TraceOptions>): Middleware {
     api: checks.orNull(checks.object('the module @opentelemetry/api')),
   });
   if (tracing === 'off') {
-    return named('trace', (call, next) => {
-      return next(call);
-    });
+    return relay('trace', (call, next, receiver) => next(call, receiver));
   }
   const source = new OtelSource(api);
-  return named('trace', (call, next) => {
+  return relay('trace', (call, next, receiver) => {
     const otel = source.active();
     const spanned = otel === null ? null : startCallSpan(otel, call);
-    if (otel === null || spanned === null) return next(call.withTrace(plainTrace(call, newTraces)));
+    if (otel === null || spanned === null) {
+      next(call.withTrace(plainTrace(call, newTraces)), receiver);
+      return;
+    }
     const { context, span } = spanned.span;
-    return endWith(span, otel.api.context.with(context, next, undefined, call.withTrace(spanned)));
+    const below = handlerOf('traced', next);
+    const traced: Handler = (outer) => endWith(span, otel.api.context.with(context, below, undefined, outer));
+    tellOf(receiver, traced, call.withTrace(spanned));
   });
 }
