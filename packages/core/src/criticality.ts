@@ -23,6 +23,9 @@ export const criticalityKey = 'criticality';
 
 /** The place of what `text` says in {@link criticalities}; undefined if it is none. `CRITICAL_PLUS`, as in the book, is meant, too. */
 export function criticalityRank(text: string): number | undefined {
+  // As it should be written, it costs next to nothing.
+  const exact = criticalities.indexOf(text as Criticality);
+  if (exact >= 0) return exact;
   const at = criticalities.indexOf(text.trim().toLowerCase().replaceAll('_', '-') as Criticality);
   return at < 0 ? undefined : at;
 }

@@ -26,6 +26,8 @@ export class GradientLimit {
   #sum = 0;
   #samples = 0;
   #peak = 0;
+  /** Whether it has never been too high yet: then what is too low is found by doubling. */
+  #beginning = true;
   /** Limit and latency at which it began to be lowered; 0 while it is not. */
   #fromValue = 0;
   #fromMs = 0;
@@ -65,10 +67,12 @@ export class GradientLimit {
     }
     if (ms < this.#base) this.#base += 0.2 * (ms - this.#base);
     const gradient = Math.min(1, Math.max(0.5, (this.#bounds.tolerance * this.#base) / ms));
-    if (gradient < 1) this.#suspectDrift(ms);
-    else this.#fromValue = 0;
-    const next = this.value * gradient + Math.sqrt(this.value);
-    this.value += 0.5 * (next - this.value);
+    if (gradient < 1) {
+      this.#beginning = false;
+      this.#suspectDrift(ms);
+    } else this.#fromValue = 0;
+    const room = this.#beginning ? 2 * this.value : Math.sqrt(this.value);
+    this.value += 0.5 * (this.value * gradient + room - this.value);
     this.value = Math.min(this.#bounds.maxLimit, Math.max(this.#bounds.minLimit, this.value));
   }
 

@@ -38,8 +38,20 @@ export function readTimeoutMs(headers: HeaderPairs): number {
 
 /** Whole milliseconds, possibly negative; `Infinity` for anything else. */
 export function parseMs(text: string): number {
-  return /^-?\d{1,15}$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY;
+  const { length } = text;
+  const start = text.charCodeAt(0) === MINUS ? 1 : 0;
+  if (length === start || length > start + 15) return Number.POSITIVE_INFINITY;
+  let ms = 0;
+  for (let i = start; i < length; i++) {
+    const digit = text.charCodeAt(i) - ZERO;
+    if (digit < 0 || digit > 9) return Number.POSITIVE_INFINITY;
+    ms = ms * 10 + digit;
+  }
+  return start === 1 ? -ms : ms;
 }
+
+const MINUS = 0x2d;
+const ZERO = 0x30;
 
 /** Milliseconds in one unit of a gRPC timeout. */
 const grpcUnits: Readonly<Record<string, number>> = Object.freeze({

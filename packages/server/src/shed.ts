@@ -119,8 +119,12 @@ export interface Shedder {
 const CALM = 1.05;
 /** From this demand on, nobody waits for longer than can be of use. */
 const OVERLOAD = 1.35;
-/** For so long handlers may run in a turn of the loop before others wait until it has read what has come meanwhile, in ms. */
-const TURN_MS = 1;
+/** For so long handlers may run in a turn of the loop before the rest of what was read has to wait in line, in ms. */
+const TURN_MS = 5;
+/** So much work is let in from the lines in one turn, in ms: what comes meanwhile is read only after it. At least one request. */
+const SHIFT_MS = 1;
+/** And no more than so many. */
+const SHIFT = 32;
 /** Each class has a line, and one behind it for retries and for tenants who want too much. */
 const RANKS = criticalities.length * 2;
 /**
@@ -242,9 +246,8 @@ class OverloadShedder extends Timer implements Shedder {
     if (this.#lines.size === 0) return;
     // Before the late are dropped: whoever can be served now has not waited in vain, and a process that got no time to
     // run, so that all of them are late, must not refuse all of them.
-    this.#letOneIn(now);
+    this.#letIn(now, Math.min(SHIFT, Math.floor(SHIFT_MS / this.#demand.costMs)));
     if (this.#lines.size > 0) this.#dropLate(now);
-    // One in each turn: what it runs in microtasks is then over, and what has come meanwhile is read before the next.
     if (this.#lines.size > 0 && this.#inFlight < this.#limit.value) this.#turnOn(now);
   }
 
@@ -255,9 +258,11 @@ class OverloadShedder extends Timer implements Shedder {
     this.#loop.afterReading(this.#afterReading);
   }
 
-  #letOneIn(now: number): void {
+  /** Lets `most` in, and at least one, if there is room for them. */
+  #letIn(now: number, most: number): void {
     const hurry = this.#demand.value > CALM;
-    while (this.#inFlight < this.#limit.value) {
+    let left = Math.max(1, most);
+    while (left > 0 && this.#inFlight < this.#limit.value) {
       const entry = this.#lines.take(hurry);
       if (entry === null) return;
       if (entry.gone) continue;
@@ -267,7 +272,7 @@ class OverloadShedder extends Timer implements Shedder {
       // One that comes too late is told so, and has not been served.
       if (now >= entry.lateAt) continue;
       this.#demand.admitted++;
-      return;
+      left--;
     }
   }
 
