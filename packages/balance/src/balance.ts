@@ -3,13 +3,14 @@ import {
   type Call,
   type Checks,
   checks,
+  type Dispatch,
   errorCode,
-  type Handler,
   type Middleware,
-  named,
   noEndpoint,
   type Picker,
+  type Receiver,
   type Reply,
+  relay,
   resolveOptions,
 } from '@fairlead/core';
 import type { Cluster } from './cluster.js';
@@ -50,9 +51,10 @@ export function balance(options: BalanceOptions): Middleware {
     balanceChecks,
   );
   const choose = picker as Picker;
-  return named('balance', (call, next) => {
+  return relay('balance', (call, next, receiver) => {
     const node = choice(cluster, choose, call);
-    return node === null ? nobody(cluster, choose, call, next) : send(node, call, cluster.roster.now, next);
+    if (node === null) void nobody(cluster, choose, call, next, receiver);
+    else send(node, call, cluster.roster.now, next, receiver);
   });
 }
 
@@ -80,54 +82,68 @@ function choice(cluster: Cluster, picker: Picker, call: Call): Node | null {
   return picker.pick(untried.length > 0 ? untried : nodes, call);
 }
 
-function send(node: Node, call: Call, now: number, next: Handler): Promise<Reply> {
+function send(node: Node, call: Call, now: number, next: Dispatch, receiver: Receiver): void {
   const { endpoint } = node;
   call.tried.add(endpoint);
-  const ticket = node.enter(now);
-  try {
-    return next(call.withEndpoint(endpoint)).then(
-      (reply) => {
-        answered(node, call, ticket, reply);
-        return reply;
-      },
-      (error: unknown): Reply => {
-        node.failed(call, ticket, error);
-        throw error;
-      },
-    );
-  } catch (error) {
-    // A handler must not throw. One that does would be in flight for ever.
-    node.failed(call, ticket, error);
-    return Promise.reject(error);
-  }
+  next(call.withEndpoint(endpoint), new Sent(node, call, node.enter(now), receiver));
 }
 
-function answered(node: Node, call: Call, ticket: number, reply: Reply): void {
-  try {
-    node.answered(call, ticket, reply);
-  } catch (error) {
-    // A layer below gave back something that is no reply, and that will never end.
-    node.failed(call, ticket, error);
-    throw error;
-  }
-}
+/** A request on its way to the node that was chosen for it. */
+class Sent implements Receiver {
+  constructor(
+    readonly node: Node,
+    readonly call: Call,
+    readonly ticket: number,
+    readonly receiver: Receiver,
+  ) {}
 
-async function nobody(cluster: Cluster, picker: Picker, call: Call, next: Handler): Promise<Reply> {
-  const { service } = call;
-  if (cluster.state === 'pending' || cluster.waking || cluster.closed) {
+  onReply(reply: Reply): void {
     try {
-      await cluster.waitReady(call.scope);
-    } catch (reason) {
-      // Out of time is what happened; that discovery has not answered is why, and that nothing was sent.
-      if (errorCode(reason) !== 'ERR_TIMEOUT') throw reason;
-      throw noEndpoint({ service, state: 'pending', cause: reason });
+      this.node.answered(this.call, this.ticket, reply);
+    } catch (error) {
+      // A layer below gave back something that is no reply, and that will never end.
+      this.onError(error);
+      return;
     }
-    call.scope.throwIfExpired();
-    // The wait says nothing about the endpoint.
-    const begun = call.with({ at: call.runtime.clock.now() });
-    const node = choice(cluster, picker, begun);
-    if (node !== null) return send(node, begun, cluster.roster.now, next);
+    this.receiver.onReply(reply);
+  }
+
+  onError(error: unknown): void {
+    this.node.failed(this.call, this.ticket, error);
+    this.receiver.onError(error);
+  }
+}
+
+/** Waits for discovery, if it may still name somebody. */
+async function nobody(cluster: Cluster, picker: Picker, call: Call, next: Dispatch, receiver: Receiver): Promise<void> {
+  let begun = call;
+  let node: Node | null = null;
+  try {
+    if (cluster.state === 'pending' || cluster.waking || cluster.closed) {
+      await ready(cluster, call);
+      // The wait says nothing about the endpoint.
+      begun = call.with({ at: call.runtime.clock.now() });
+      node = choice(cluster, picker, begun);
+    }
+  } catch (error) {
+    receiver.onError(error);
+    return;
+  }
+  if (node !== null) {
+    send(node, begun, cluster.roster.now, next, receiver);
+    return;
   }
   const state = cluster.state === 'failed' ? 'failed' : 'empty';
-  throw noEndpoint({ service, state, cause: cluster.lastError ?? undefined });
+  receiver.onError(noEndpoint({ service: call.service, state, cause: cluster.lastError ?? undefined }));
+}
+
+async function ready(cluster: Cluster, { service, scope }: Call): Promise<void> {
+  try {
+    await cluster.waitReady(scope);
+  } catch (reason) {
+    // Out of time is what happened; that discovery has not answered is why, and that nothing was sent.
+    if (errorCode(reason) !== 'ERR_TIMEOUT') throw reason;
+    throw noEndpoint({ service, state: 'pending', cause: reason });
+  }
+  scope.throwIfExpired();
 }

@@ -10,7 +10,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import express from 'express';
 import fastify from 'fastify';
 import { Hono } from 'hono';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { certificate } from '../test/certificate.js';
 import { createClient } from './client.js';
 import * as forExpress from './express.js';
@@ -198,6 +198,61 @@ describe.each(Object.entries(adapters))('a guard for %s', (_name, guarded) => {
     const origin = await serve(guarded(init, (_request, response) => response.end()));
     expect([(await fetch(origin)).status, (await fetch(origin)).status]).toEqual([200, 429]);
     expect(asked).toEqual(['GET', 'GET']);
+  });
+
+  it.each<[string, GuardInit]>([
+    ['code', { ...plain, shed: { minLimit: 1, maxLimit: 1, maxWaiting: 1, maxWaitMs: 60_000, targetMs: 60_000 } }],
+    [
+      'variables',
+      {
+        drain: false,
+        environment: {
+          FAIRLEAD_INBOUND_SHED_MIN_LIMIT: '1',
+          FAIRLEAD_INBOUND_SHED_MAX_LIMIT: '1',
+          FAIRLEAD_INBOUND_SHED_MAX_WAITING: '1',
+          FAIRLEAD_INBOUND_SHED_MAX_WAIT: '1m',
+          FAIRLEAD_INBOUND_SHED_TARGET: '1m',
+        },
+      },
+    ],
+  ])('lets one in, one wait and turns the rest away, if %s say so', async (_by, init) => {
+    const held: ServerResponse[] = [];
+    const came = Promise.withResolvers<void>();
+    const origin = await serve(
+      guarded(init, (_request, response) => {
+        held.push(response);
+        came.resolve();
+        // Whoever stands behind a framework's door: the answer comes from outside.
+        return new Promise<void>((resolve) => void response.once('close', resolve));
+      }),
+    );
+    const first = fetch(origin);
+    await came.promise;
+    const others = [fetch(origin), fetch(origin)];
+    const refused = await Promise.race(others);
+    expect([refused.status, refused.headers.get('x-fairlead-nack')]).toEqual([503, 'retryable']);
+    expect(held).toHaveLength(1);
+    held[0]?.end();
+    expect((await first).status).toBe(200);
+    await vi.waitFor(() => expect(held).toHaveLength(2));
+    held[1]?.end();
+    expect((await Promise.all(others)).map(({ status }) => status).sort()).toEqual([200, 503]);
+  });
+
+  it('lets everybody in if it is not to shed', async () => {
+    const init: GuardInit = { ...plain, environment: { FAIRLEAD_INBOUND_SHED_MAX_LIMIT: '1' }, shed: false };
+    const held: ServerResponse[] = [];
+    const three = Promise.withResolvers<void>();
+    const origin = await serve(
+      guarded(init, (_request, response) => {
+        if (held.push(response) === 3) three.resolve();
+        return new Promise<void>((resolve) => void response.once('close', resolve));
+      }),
+    );
+    const all = [fetch(origin), fetch(origin), fetch(origin)];
+    await three.promise;
+    for (const response of held) response.end();
+    expect((await Promise.all(all)).map(({ status }) => status)).toEqual([200, 200, 200]);
   });
 
   it('can be configured by the environment alone, and refuses what is wrong in it', async () => {

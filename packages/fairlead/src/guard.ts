@@ -12,7 +12,7 @@ export interface GuardInit extends InboundOptions {
 }
 
 /**
- * Makes the guard of a server: health routes, drain on SIGTERM, deadlines, a limit per caller, and what outbound calls made
+ * Makes the guard of a server: health routes, drain on SIGTERM, deadlines, a limit per caller, shedding of load, and what outbound calls made
  * inside handlers inherit.
  * @throws ConfigError that lists everything that is wrong with `init` and the environment
  */
@@ -29,7 +29,9 @@ export function createServiceGuard(init: GuardInit = {}): Guard {
     run: (call, work) => runWith(ambientOf(call), work),
     health: health === false ? null : healthRoutes({ ...health, runtime }),
     drain: drain === false ? null : createDrain({ service, ...drain, runtime }),
-    shed: shed({ clock: runtime.clock }),
+    criticality: settings.criticality,
+    trusts: settings.trusts,
+    shed: settings.shed === false ? null : shed({ ...settings.shed, clock: runtime.clock }),
     runtime,
     maxTimeoutMs,
     ...(settings.onError === null ? {} : { onError: settings.onError }),

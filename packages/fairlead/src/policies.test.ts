@@ -215,6 +215,11 @@ describe('faults on purpose', () => {
 });
 
 describe('shadow', () => {
+  it('lets retries be counted, and repeats nothing', async () => {
+    const { get, backend, types } = world({ services: { a: { from: at, retry: { mode: 'shadow' } } } }, reply(503));
+    expect([await get(), backend.calls.length, types().includes('policy.shadowed')]).toEqual([503, 1, true]);
+  });
+
   it('lets a breaker learn, and refuse nothing', async () => {
     const breaker = { mode: 'shadow', minCalls: 5 } as const;
     const { get, backend, types } = world(

@@ -2,6 +2,7 @@
 import {
   Cluster,
   type ClusterState,
+  type Freshness,
   type HealthState,
   remember,
   resolverOf,
@@ -31,6 +32,8 @@ export interface ServiceDescription {
   /** Where the endpoints come from. */
   readonly source: string;
   readonly state: ClusterState;
+  /** How far what is known of the endpoints can be relied upon. */
+  readonly freshness: Freshness;
   /** Ms since discovery last told who is there; null before it ever did. */
   readonly ageMs: number | null;
   /** Whether the endpoints come from `discoveryCache`, since discovery has not answered yet. */
@@ -92,6 +95,9 @@ export class Service {
       resolver: resolver(name, settings, schemes),
       runtime,
       idleMs: settings.discoveryIdleMs,
+      zone: settings.zone,
+      maxWaiting: settings.maxWaiting,
+      readyTimeoutMs: settings.readyTimeoutMs,
       // Nobody is ejected where nobody may be.
       health: settings.health === false ? { maxEjectedRatio: 0 } : settings.health,
       onCame: (endpoint) => this.#transport?.warm(endpoint, runtime.clock),
@@ -103,11 +109,12 @@ export class Service {
 
   describe(): ServiceDescription {
     const cluster = this.#cluster;
-    const { lastUpdateAt, lastError, source, state, remembered } = cluster;
+    const { lastUpdateAt, lastError, source, state, freshness, remembered } = cluster;
     const end = this.#transport === null ? 'fetch' : 'transport';
     return {
       source,
       state,
+      freshness,
       ageMs: lastUpdateAt === null ? null : this.#runtime.clock.now() - lastUpdateAt,
       remembered,
       error: lastError === null ? null : lastError.message,

@@ -1,6 +1,6 @@
 /** @module What can be set for a guard, which stands before the handlers of a server. Times are in ms. */
 import type { IncomingMessage } from 'node:http';
-import type { Clock, FairleadEvent, Middleware } from '@fairlead/core';
+import type { Clock, Criticality, FairleadEvent, Middleware } from '@fairlead/core';
 import type { Farewell } from '@fairlead/server';
 import type { NewTraces, TracingMode } from '@fairlead/telemetry';
 import type { CallerKeySetting, LimitSetting } from './limit-values.js';
@@ -38,6 +38,12 @@ export interface InboundSettings {
   readonly maxKeys: number;
   /** Longest deadline of a request, whatever its caller asks for. Default null: callers may ask for any. */
   readonly maxTimeoutMs: number | null;
+  /** How critical a request is that says nothing of itself. Default `critical`. */
+  readonly criticality: Criticality;
+  /** Whether a caller may say that a request is more critical than that. Default: one with a verified certificate. */
+  readonly trusts: (request: IncomingMessage) => boolean;
+  /** Refuses at once what would only wait, while more is asked than the process can do; false lets everything in. */
+  readonly shed: false | ShedSettings;
   /** How the server stops; false leaves that to you. */
   readonly drain: false | DrainSettings;
   /** Paths for the probes of Kubernetes, answered before anything else. Default false; options turn them on. */
@@ -54,6 +60,22 @@ export interface InboundSettings {
   readonly on: ((event: FairleadEvent) => void) | null;
   /** Time, timers and chance. Default null: those of the system. */
   readonly clock: Clock | null;
+}
+
+/** How a server bends under load. */
+export interface ShedSettings {
+  /** How long a request may wait while there is only a burst. Default 100. */
+  readonly maxWaitMs: number;
+  /** How long it may wait in an overload. Default 5. */
+  readonly targetMs: number;
+  /** How many may wait. Default 1 000. */
+  readonly maxWaiting: number;
+  /** Handlers at work: the least that a limit on them is lowered to. Default 4. */
+  readonly minLimit: number;
+  /** The most that it is raised to. Default 1 000. */
+  readonly maxLimit: number;
+  /** Tells tenants apart, none of whom gets more than a share in an overload. Default null: all are one. */
+  readonly tenant: ((request: IncomingMessage) => string) | null;
 }
 
 /** How a server stops. */

@@ -1,7 +1,8 @@
 /** @module The table of {@link InboundSettings}. Its variables begin with `FAIRLEAD_INBOUND_`, but for those shared with clients. */
+import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import { type Check, check, checks } from '@fairlead/core';
-import { drainDefaults, type Farewell, rateLimitDefaults } from '@fairlead/server';
+import { type Check, type Criticality, check, checks, criticalities } from '@fairlead/core';
+import { drainDefaults, type Farewell, guardDefaults, rateLimitDefaults, shedDefaults } from '@fairlead/server';
 import { clockSetting, listenerSetting, newTracesSetting, tracingSetting } from './client-table.js';
 import type { InboundSettings, ProbeSetting } from './inbound-settings.js';
 import { limits } from './limit-values.js';
@@ -79,6 +80,37 @@ export const inboundTable: Table<InboundSettings> = {
   ),
   maxKeys: setting(integer(1), 10_000, 'Callers that are told apart at a time; all others share one limit.'),
   maxTimeoutMs: setting(orOff(duration(1), null), null, 'Longest deadline of a request, whatever its caller asks for.'),
+  criticality: setting(
+    oneOf<Criticality>(...criticalities),
+    guardDefaults.criticality,
+    'How critical a request is that says nothing of itself.',
+  ),
+  trusts: setting(
+    codeOnly('function', checks.fn('a function of the request')) as ValueKind<(request: IncomingMessage) => boolean>,
+    guardDefaults.trusts,
+    'Whether a caller may say that a request is more critical than that.',
+    { env: null },
+  ),
+  shed: setting(
+    boolean(),
+    true,
+    'Whether to refuse at once what would only wait, while more is asked than can be done.',
+  ),
+  'shed.maxWaitMs': setting(duration(1, 60_000), shedDefaults.maxWaitMs, 'How long a request may wait in a burst.'),
+  'shed.targetMs': setting(duration(1, 60_000), shedDefaults.targetMs, 'How long it may wait in an overload.'),
+  'shed.maxWaiting': setting(integer(1, 1_000_000), shedDefaults.maxWaiting, 'How many may wait.'),
+  'shed.minLimit': setting(
+    integer(1),
+    shedDefaults.minLimit,
+    'The least that a limit on handlers at work is lowered to.',
+  ),
+  'shed.maxLimit': setting(integer(1), shedDefaults.maxLimit, 'The most that it is raised to.'),
+  'shed.tenant': setting(
+    codeOnly('function', checks.orNull(checks.fn('a function from a request to a string'))),
+    null,
+    'Tells tenants apart, none of whom gets more than a share in an overload.',
+    { env: null },
+  ),
   drain: setting(boolean(), true, 'Whether SIGTERM makes the server finish what it has begun, then stop.'),
   'drain.delayMs': setting(
     orOff(duration(), null, 'auto'),

@@ -7,6 +7,8 @@ export type ActiveMode = Exclude<PolicyMode, 'off'>;
 
 /** When to try again. */
 export interface RetrySettings {
+  /** `shadow` repeats nothing and counts what it would have repeated. Default `on`. */
+  readonly mode: ActiveMode;
   /** Longest wait before the second attempt. Default 25. */
   readonly baseMs: number;
   /** Longest wait before any attempt. Default 250. */
@@ -15,14 +17,23 @@ export interface RetrySettings {
   readonly maxRetryAfterMs: number;
   /** Statuses that an idempotent request is repeated after. Default 502, 503, 504. */
   readonly statuses: readonly number[];
+  /**
+   * Replies to idempotent calls with a body of up to so many bytes are awaited whole, so that one that breaks in the middle is
+   * a failed attempt, too. Up to 65 536, the default; 0 awaits none.
+   */
+  readonly wholeReplyBytes: number;
 }
 
 /** How many retries there may be. */
 export interface BudgetSettings {
-  /** Retries per request. Default 0.2. */
+  /** Retries per request. Default 0.1. */
   readonly ratio: number;
   /** Retries per second that are allowed whatever the traffic. Default 10. */
   readonly minPerSecond: number;
+  /** Of these, how many per second may fail, too. Default 1. */
+  readonly minFailingPerSecond: number;
+  /** So many processes call the service and share `minFailingPerSecond`. Default 1. */
+  readonly processes: number;
   /** How long a request counts. Default 10 000. */
   readonly ttlMs: number;
 }

@@ -52,6 +52,11 @@ type PolicyName =
 /** The settings of policies. */
 export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
   attempts: setting(integer(1, 10), retryDefaults.attempts, 'All tries, with the first; 1 turns retries off.'),
+  'retry.mode': setting(
+    activeMode(),
+    'on',
+    'Whether it acts; in `shadow` it repeats nothing and counts what it would have repeated.',
+  ),
   'retry.baseMs': setting(duration(), retryDefaults.baseMs, 'Longest wait before the second attempt.'),
   'retry.maxMs': setting(duration(), retryDefaults.maxMs, 'Longest wait before any attempt.'),
   'retry.maxRetryAfterMs': setting(
@@ -64,6 +69,11 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     retryDefaults.statuses,
     'Statuses that an idempotent request is repeated after.',
   ),
+  'retry.wholeReplyBytes': setting(
+    integer(0, 65_536),
+    retryDefaults.wholeReplyBytes,
+    'Bodies of replies to idempotent calls up to so many bytes are awaited whole, and repeated if they break; 0 for none.',
+  ),
   budget: setting(boolean(), true, 'Whether retries are limited by a budget that all calls share.'),
   'budget.ratio': setting(ratio(), budget.ratio, 'Retries per request.'),
   'budget.minPerSecond': setting(
@@ -71,6 +81,12 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     budget.minPerSecond,
     'Retries per second that are allowed whatever the traffic.',
   ),
+  'budget.minFailingPerSecond': setting(
+    number(0),
+    budget.minFailingPerSecond,
+    'Of these, how many per second may fail, too.',
+  ),
+  'budget.processes': setting(integer(1), budget.processes, 'Processes that share `minFailingPerSecond`.'),
   'budget.ttlMs': setting(duration(1_000, 60_000), budget.ttlMs, 'How long a request counts.'),
   hedge: setting(
     boolean(),

@@ -27,6 +27,12 @@ export interface ServiceSettings {
   readonly discoveryCache: string | null;
   /** After how long without a call discovery stops until the next one. Default 600 000; false for never. */
   readonly discoveryIdleMs: number | false;
+  /** The failure domain of this process, such as `eu-west-1a`, whose endpoints are preferred. Default null: all are alike. */
+  readonly zone: string | null;
+  /** Calls that may wait for the first answer of discovery; one more is refused. Default 1 000. */
+  readonly maxWaiting: number;
+  /** If discovery has not answered for so long, calls are refused at once until it does. Default 5 000; false for never. */
+  readonly readyTimeoutMs: number | false;
   /** How long a call may take, with all attempts, waits and the body. Default 30 000; false for no limit. */
   readonly timeoutMs: number | false;
   /**

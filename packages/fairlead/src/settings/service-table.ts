@@ -1,6 +1,6 @@
 /** @module The table of {@link ServiceSettings}. */
 
-import { healthDefaults } from '@fairlead/balance';
+import { clusterDefaults, healthDefaults } from '@fairlead/balance';
 import { checks, type Middleware } from '@fairlead/core';
 import { attemptTimeoutDefaults, deadlineDefaults } from '@fairlead/policies';
 import { type DeadlineHeader, propagateDefaults } from '@fairlead/telemetry';
@@ -28,8 +28,26 @@ export const serviceTable: Table<ServiceSettings> = {
   ),
   discoveryIdleMs: setting(
     orOff(duration(1), false),
-    600_000,
+    clusterDefaults.idleMs,
     'After how long without a call discovery stops until the next one.',
+  ),
+  zone: setting(
+    orOff(
+      text('the name of a zone', 'eu-west-1a', (value) => value !== ''),
+      null,
+    ),
+    clusterDefaults.zone,
+    'The failure domain of this process, whose endpoints are preferred.',
+  ),
+  maxWaiting: setting(
+    integer(0),
+    clusterDefaults.maxWaiting,
+    'Calls that may wait for the first answer of discovery; one more is refused.',
+  ),
+  readyTimeoutMs: setting(
+    orOff(duration(1), false),
+    clusterDefaults.readyTimeoutMs,
+    'If discovery has not answered for so long, calls are refused at once until it does.',
   ),
   timeoutMs: setting(
     orOff(duration(1), false),

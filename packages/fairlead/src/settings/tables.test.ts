@@ -2,7 +2,7 @@
  * Catches: a setting whose default its own check refuses or that differs from that of the part it is for, two settings with
  * one variable, and a variable that cannot be told from another.
  */
-import { healthDefaults } from '@fairlead/balance';
+import { clusterDefaults, healthDefaults } from '@fairlead/balance';
 import {
   breakerDefaults,
   hedgeDefaults,
@@ -19,10 +19,12 @@ import {
   drainDefaults,
   guardDefaults,
   healthDefaults as routeDefaults,
+  shedDefaults,
 } from '@fairlead/server';
 import { transportDefaults } from '@fairlead/transport';
 import { describe, expect, it } from 'vitest';
 import { resolveClient, resolveInbound } from './resolve.js';
+import type { ServiceSettings } from './service-settings.js';
 import { type AnyTable, isGroup, settingAt } from './setting.js';
 import { settingsTables, variableIn, variablesOf } from './tables.js';
 
@@ -70,6 +72,8 @@ describe('defaults', () => {
 
   it('are those of the balancer', () => {
     expect(service?.health).toEqual(healthDefaults);
+    const { discoveryIdleMs: idleMs, zone, maxWaiting, readyTimeoutMs } = Object(service) as ServiceSettings;
+    expect(clusterDefaults).toEqual({ idleMs, zone, maxWaiting, readyTimeoutMs });
   });
 
   it('are those of the policies', () => {
@@ -97,6 +101,8 @@ describe('defaults', () => {
     expect({ ...drainDefaults, cleanup: null }).toMatchObject({ ...Object(inbound.drain), cleanup: null });
     const { trustedProxies, forwardedHeader: header } = inbound;
     expect(clientAddressDefaults).toMatchObject({ trustedProxies, header });
+    expect(shedDefaults).toMatchObject(Object(inbound.shed));
+    expect(inbound.shed).toBeTruthy();
     expect(apiKeyDefaults.header).toBe(inbound.apiKeyHeader);
     expect(routeDefaults).toMatchObject(Object(resolveInbound({ health: true }, {}).values.health));
   });
