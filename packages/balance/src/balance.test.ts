@@ -7,6 +7,7 @@ import {
   createEndpoint,
   createReply,
   discard,
+  type Endpoint,
   type FairleadEvent,
   type Handler,
   RejectedError,
@@ -140,6 +141,59 @@ describe('balance', () => {
     const call = callTo('payments', { runtime });
     for (let attempt = 1; attempt <= 4; attempt++) discard(await send(call.with({ attempt })));
     expect(new Set(sentTo(backend)).size).toBe(4);
+  });
+
+  describe('a hedge', () => {
+    const hedged = { [Symbol.for('fairlead.hedged')]: true };
+    const at = (n: number, zone: string | null, priority = 0) =>
+      createEndpoint(`http://10.0.0.${n}:8080`, { zone, priority });
+
+    async function zonesOf(endpoints: readonly Endpoint[], attributes: Call['attributes'], times = 60) {
+      const clock = new VirtualClock({ seed: 5 });
+      const cluster = new Cluster({
+        service: 'payments',
+        resolver: fixed(endpoints),
+        runtime: { clock },
+        idleMs: false,
+      });
+      const backend = scripted(() => reply());
+      const handler = compose([balance({ cluster })], backend);
+      for (let i = 0; i < times; i++) {
+        const call = callTo('payments', { clock, attributes });
+        call.tried.add(endpoints[0] as Endpoint);
+        discard(await clock.run(handler(call)));
+        // And a third one, after two.
+        if (attributes === hedged) discard(await clock.run(handler(call)));
+      }
+      cluster.close();
+      return backend.calls.map((call) => call.endpoint?.zone ?? null);
+    }
+
+    it('goes to a zone where its call was not yet, and a third one to a third', async () => {
+      const zones = await zonesOf([at(1, 'a'), at(2, 'a'), at(3, 'a'), at(4, 'b'), at(5, 'b'), at(6, 'c')], hedged);
+      for (let i = 0; i < zones.length; i += 2) expect(zones.slice(i, i + 2).sort()).toEqual(['b', 'c']);
+    });
+
+    it('also among many', async () => {
+      const many = Array.from({ length: 200 }, (_, i) => at(i + 1, i === 150 ? 'b' : 'a'));
+      expect((await zonesOf(many, hedged, 10)).filter((_, i) => i % 2 === 0)).toEqual(Array(10).fill('b'));
+    });
+
+    it('stays in its zone if there is no other, or only at a later priority', async () => {
+      const zones = await zonesOf([at(1, 'a'), at(2, 'a'), at(3, 'a'), at(4, 'b', 1)], hedged);
+      expect(new Set(zones)).toEqual(new Set(['a']));
+    });
+
+    it('takes an endpoint that says no zone for no other zone', async () => {
+      const zones = await zonesOf([at(1, 'a'), at(2, null), at(3, 'b')], hedged);
+      expect(zones.filter((_, i) => i % 2 === 0)).toEqual(Array(60).fill('b'));
+      expect(new Set(await zonesOf([at(1, null), at(2, 'a'), at(3, 'b')], hedged, 60))).toEqual(new Set(['a', 'b']));
+    });
+
+    it('is the only one that does: a retry goes anywhere', async () => {
+      const zones = await zonesOf([at(1, 'a'), at(2, 'a'), at(3, 'b')], {});
+      expect(new Set(zones)).toEqual(new Set(['a', 'b']));
+    });
   });
 
   it('goes to the next priority for a retry when all of the best were tried', async () => {

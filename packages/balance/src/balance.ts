@@ -30,12 +30,16 @@ const balanceChecks: Checks<BalanceOptions> = {
   picker: checks.object('a picker'),
 };
 
+/** On the attributes of an attempt that was sent because another one takes long: the symbol that `hedge` exports. */
+const hedged: unique symbol = Symbol.for('fairlead.hedged') as never;
+
 /** Up to so many nodes, those already tried are taken out before a retry picks; above, only if one of them is hit. */
 const SMALL = 64;
 
 /**
  * Chooses an endpoint for every attempt: one that this call was not sent to yet, that is healthy, and of the best
- * priority. If there is no such, one that was tried; if nobody is healthy, anybody: health alone never refuses a call.
+ * priority; for a hedge, in a zone where this call has not been yet, if there is such. If everybody was tried, one of those;
+ * if nobody is healthy, anybody: health alone never refuses a call.
  * Load is counted until the reply is over, health and latency are judged when its head arrives.
  *
  * Calls that come before discovery has answered wait, as long as their scope allows.
@@ -74,12 +78,15 @@ function choice(cluster: Cluster, picker: Picker, call: Call): Node | null {
     const { neighbourhood } = roster;
     return neighbourhood === null ? picker.pick(nodes, call) : neighbourhood.pick(picker, call);
   }
-  if (nodes.length > SMALL) {
+  const hedge = call.attributes[hedged] === true;
+  if (nodes.length > SMALL && !hedge) {
     const node = picker.pick(nodes, call);
     if (!tried.has(node.endpoint)) return node;
   }
   const untried = roster.untried(tried);
-  return picker.pick(untried.length > 0 ? untried : nodes, call);
+  if (untried.length === 0) return picker.pick(nodes, call);
+  // What makes one endpoint slow often makes its neighbours slow as well.
+  return picker.pick(hedge ? roster.elsewhere(untried, tried) : untried, call);
 }
 
 function send(node: Node, call: Call, now: number, next: Dispatch, receiver: Receiver): void {

@@ -71,6 +71,18 @@ export class Roster {
   }
 
   /**
+   * Those of `nodes` in a zone where none of `tried` is; all of them if there is no such, or nobody knows the zones.
+   * Looks at everybody and allocates; only hedges need it.
+   */
+  elsewhere(nodes: readonly Node[], tried: Tried): readonly Node[] {
+    // Where an endpoint is that does not say so is no other zone.
+    const been = new Set<string | null>([null]);
+    for (const { endpoint } of this.members) if (tried.has(endpoint)) been.add(endpoint.zone);
+    const others = been.size === 1 ? [] : nodes.filter(({ endpoint }) => !been.has(endpoint.zone));
+    return others.length > 0 ? others : nodes;
+  }
+
+  /**
    * Whether one more of `priority` may be ejected: never the last available one, and not more than the option allows, which
    * does not count where somebody of a later priority is available: that is what those are there for.
    */
