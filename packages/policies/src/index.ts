@@ -8,7 +8,6 @@ export * from './inject-fault.js';
 export * from './keyed-buckets.js';
 export * from './mirror.js';
 export * from './pace.js';
-export * from './pace-fleet.js';
 export * from './policy-mode.js';
 export * from './race.js';
 export * from './retry.js';

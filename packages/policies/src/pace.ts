@@ -19,6 +19,13 @@ import { PaceRate } from './pace-rate.js';
 import { type PaceLimiter, PaceTickets } from './pace-tickets.js';
 import { isMode, type PolicyMode } from './policy-mode.js';
 
+export {
+  type FleetPace,
+  type FleetPaceOptions,
+  fleetPace,
+  fleetPaceDefaults,
+  type PaceRedis,
+} from './pace-fleet.js';
 export type { PaceLimiter } from './pace-tickets.js';
 
 /** Options of {@link pace}. */
