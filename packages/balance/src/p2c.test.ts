@@ -108,6 +108,19 @@ describe('p2c', () => {
     expect(nodes.reduce((sum, node) => sum + node.looks, 0)).toBeLessThanOrEqual(200);
   });
 
+  it('looks at lists that take turns no more than at one, and draws from each by its own weights', () => {
+    const lists = [nodesOf(...new Array<number>(5_000).fill(1)), nodesOf(...new Array<number>(999).fill(1), 9_000)];
+    const picker = p2c();
+    const each = call();
+    const turn = (): TestNode[] => lists.map((nodes) => picker.pick(nodes, each));
+    for (let i = 0; i < 3; i++) turn();
+    for (const node of lists.flat()) node.looks = 0;
+    let heavy = 0;
+    for (let i = 0; i < 100; i++) heavy += turn()[1] === lists[1]?.at(-1) ? 1 : 0;
+    expect(lists.flat().reduce((sum, node) => sum + node.looks, 0)).toBeLessThanOrEqual(400);
+    expect(heavy).toBeGreaterThan(70);
+  });
+
   it('keeps the longest queue far shorter than chance alone does', () => {
     const most = (choose: (nodes: TestNode[], each: Call) => TestNode): number => {
       const nodes = nodesOf(...new Array<number>(1_000).fill(1));

@@ -48,8 +48,10 @@ class PowerOfTwo implements Picker {
   /** The list last picked from, and its weights added up; null if they are all the same. */
   #nodes: readonly PickerNode[] | null = null;
   #sums: Float64Array | null = null;
-  /** The same of the lists before, some of which take turns where zones have a share each. */
-  readonly #known: WeakMap<readonly PickerNode[], Float64Array | null> = new WeakMap();
+  /** The list before that. */
+  #before: readonly PickerNode[] | null = null;
+  /** The sums of lists that take turns, as where zones have a share each; null while none do, since it costs the collector. */
+  #known: WeakMap<readonly PickerNode[], Float64Array | null> | null = null;
 
   constructor(cost: Cost) {
     this.#cost = cost;
@@ -77,12 +79,16 @@ class PowerOfTwo implements Picker {
   }
 
   #learn(nodes: readonly PickerNode[]): void {
-    let sums = this.#known.get(nodes);
+    let sums = this.#known?.get(nodes);
     if (sums === undefined) {
       const weight = nodes[0]?.endpoint.weight;
       sums = nodes.every((node) => node.endpoint.weight === weight) ? null : sumsOf(nodes);
-      this.#known.set(nodes, sums);
+      if (nodes === this.#before) {
+        this.#known ??= new WeakMap();
+        this.#known.set(nodes, sums);
+      }
     }
+    this.#before = this.#nodes;
     this.#nodes = nodes;
     this.#sums = sums;
   }
