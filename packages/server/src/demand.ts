@@ -18,6 +18,10 @@ export class Demand {
   costMs = 0;
   /** Requests let in, of all that came, smoothed. */
   admission = 1;
+  /** The share of the last window in which the loop was at work, 0 to 1. */
+  busy = 0;
+  /** Requests per second in it. */
+  perSecond = 0;
   /** Since the window began. */
   arrived = 0;
   admitted = 0;
@@ -41,6 +45,8 @@ export class Demand {
     this.windowEnd = now + WINDOW_MS;
     this.arrived = this.admitted = 0;
     if (first || elapsed <= 0) return;
+    this.busy = active / elapsed;
+    this.perSecond = (arrived * 1_000) / elapsed;
     const weight = elapsed < 2 * WINDOW_MS ? WEIGHT : 1 - (1 - WEIGHT) ** (elapsed / WINDOW_MS);
     if (admitted > 0) {
       const cost = active / admitted;

@@ -18,6 +18,7 @@ import {
 import { announceEnd, sessionOf } from './http2-sessions.js';
 import { aloneInPipeline, enterPipeline, leavePipeline } from './pipeline.js';
 import type { Shedder } from './shed.js';
+import { formatTiming } from './tell.js';
 
 /** Runs what stands behind the guard; called with an error, it skips that and reports the error. */
 export type Next = (error?: unknown) => unknown;
@@ -69,6 +70,8 @@ const bodyOnTheSocket: ReplyBody = Object.freeze({
 export class Exchange extends Scope implements Reply {
   /** Monotonic ms at which the head of the answer was written; 0 until then. */
   at = 0;
+  /** Whether the client has asked where the time goes. */
+  timed = false;
   /** The call as the handler got it, after every layer; null until the handler runs. */
   call: Call | null = null;
   /** The exchange of a guard further out that let the same request pass. */
@@ -172,6 +175,7 @@ export class Exchange extends Scope implements Reply {
     first.#given = args.at(-1);
     if (this.gaveUp === true && Number(args[0] ?? this.status) >= 500) this.#forbidRetry();
     if (this.host.draining) first.#lastAnswer();
+    if (first.timed && !this.response.headersSent) first.#tellTiming();
     const result = (first.#writeHead as (...args: unknown[]) => ServerResponse).apply(this.response, args);
     for (let each: Exchange | null = this; each !== null; each = each.outer) each.#headWritten();
     return result;
@@ -181,6 +185,13 @@ export class Exchange extends Scope implements Reply {
   #forbidRetry(): void {
     const { response } = this;
     if (!response.headersSent && !response.hasHeader(retryHeader)) response.setHeader(retryHeader, 'no');
+  }
+
+  #tellTiming(): void {
+    const { call, begunAt, response } = this;
+    const own = formatTiming(call === null ? 0 : begunAt - call.at, this.clock.now() - begunAt);
+    const given = response.getHeader('Server-Timing');
+    response.setHeader('Server-Timing', given === undefined ? own : `${own}, ${String(given)}`);
   }
 
   /** The exchange of the first guard that this request met. */

@@ -91,6 +91,10 @@ class FetchResponse extends EventEmitter {
     return this.#headers.get(name.toLowerCase());
   }
 
+  hasHeader(name: string): boolean {
+    return this.#headers.has(name.toLowerCase());
+  }
+
   setHeader(name: string, value: number | string | readonly string[]): this {
     this.#headers.set(name.toLowerCase(), value);
     return this;
@@ -147,8 +151,9 @@ class FetchResponse extends EventEmitter {
   pass(given: Response): Response {
     this.statusCode = given.status;
     for (const [name, value] of given.headers) if (!this.#headers.has(name)) this.setHeader(name, value);
-    const own = this.#withOwn(new Headers(given.headers));
     this.writeHead(given.status);
+    // Only now: layers may add to them with the head.
+    const own = this.#withOwn(new Headers(given.headers));
     const { status, statusText } = given;
     if (status < 200) {
       // A switch of protocols, which some runtimes have a response of their own for.

@@ -37,6 +37,7 @@ import { admissionHeader, type LimitRefusal, refusalKind, refusalStatus, refuse,
 import { sendReply } from './send-reply.js';
 import type { Serving } from './serving.js';
 import type { Door, Shedder } from './shed.js';
+import { LOAD, loadHeader, TIMING } from './tell.js';
 
 /** Runs `work` in the ambient context of `call`, so that outbound calls made inside find it. */
 export type RunInContext = <T>(call: Call, work: () => T) => T;
@@ -65,6 +66,11 @@ export interface GuardOptions {
    * not throw. Default: callers whose certificate the server has verified.
    */
   readonly trusts: (request: IncomingMessage) => boolean;
+  /**
+   * Whether callers that ask for it (`x-fairlead-tell: load, timing`) are told how loaded this process is, and where the time
+   * went. Default true.
+   */
+  readonly tells: boolean;
   /** Time, chance and events. Default: the real clock, and no listener. */
   readonly runtime: Runtime;
   /**
@@ -89,6 +95,7 @@ export const guardDefaults: GuardOptions = Object.freeze({
   shed: null,
   criticality: 'critical',
   trusts: (request) => (request.socket as { authorized?: boolean }).authorized === true,
+  tells: true,
   runtime: Object.freeze({ clock: systemClock }),
   onError: (error) => console.error(error),
   maxTimeoutMs: null,
@@ -103,6 +110,7 @@ const rules: Checks<GuardOptions> = {
   shed: checks.orNull(checks.object('a shedder made by shed')),
   criticality: checks.oneOf<Criticality>(...criticalities),
   trusts: checks.fn('a function of the request'),
+  tells: checks.boolean(),
   runtime: checks.object(),
   onError: checks.fn(),
   maxTimeoutMs: checks.orNull(checks.ms(1)),
@@ -192,7 +200,11 @@ class InboundEngine implements Guard, ExchangeHost, Door {
     const exchange = new Exchange(clock, request, response, next, this, shed, begunAt);
     if (shed !== null && shed.admission !== null) response.setHeader(admissionHeader, shed.admission);
     const headers = headerPairs(request.rawHeaders);
-    const { timeoutMs, attempt, rank } = this.read(request);
+    const { timeoutMs, attempt, rank, tell } = this.read(request);
+    if (tell !== 0 && this.#options.tells) {
+      exchange.timed = (tell & TIMING) !== 0;
+      if ((tell & LOAD) !== 0 && shed !== null) response.setHeader(loadHeader, shed.loadReport);
+    }
     if (attempt > 1) exchange.inheritedAttempt = attempt;
     if (rank >= 0) exchange.criticality = criticalities[rank] as Criticality;
     if (timeoutMs !== Number.POSITIVE_INFINITY) exchange.expireAt(at + timeoutMs, 'call', timeoutMs);

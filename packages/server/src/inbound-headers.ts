@@ -5,6 +5,7 @@
 import { attemptHeader, criticalityHeader, criticalityKey, criticalityRank } from '@fairlead/core';
 import { grpcAttemptsHeader, parseCount } from './inbound-attempt.js';
 import { envoyTimeoutHeader, grpcTimeoutHeader, parseGrpcTimeout, parseMs, timeoutHeader } from './inbound-deadline.js';
+import { readTell, tellHeader } from './tell.js';
 
 /** What a request says of itself. */
 export class InboundHeaders {
@@ -14,6 +15,8 @@ export class InboundHeaders {
   attempt = 1;
   /** 0 for the most critical class to 3 for the least; -1 if it says nothing. */
   rank = -1;
+  /** What it asks to be told: `LOAD`, `TIMING`, both or 0. */
+  tell = 0;
 
   /**
    * Reads `headers`, names and values in turn, in whatever case; what is malformed counts as not there. This one object can
@@ -23,6 +26,7 @@ export class InboundHeaders {
     let timeoutMs = Number.POSITIVE_INFINITY;
     let attempt = 1;
     let rank = -1;
+    let tell = 0;
     let baggage: string | null = null;
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i] as string;
@@ -45,6 +49,9 @@ export class InboundHeaders {
         case grpcAttemptsHeader.length:
           if (is(name, grpcAttemptsHeader)) attempt = Math.max(attempt, parseCount(headers[i + 1] as string) + 1);
           break;
+        case tellHeader.length:
+          if (is(name, tellHeader)) tell = readTell(headers[i + 1] as string);
+          break;
         case baggageHeader.length:
           if (baggage === null && is(name, baggageHeader)) baggage = headers[i + 1] as string;
       }
@@ -53,6 +60,7 @@ export class InboundHeaders {
     this.timeoutMs = timeoutMs;
     this.attempt = attempt;
     this.rank = rank;
+    this.tell = tell;
     return this;
   }
 }

@@ -24,4 +24,5 @@ export type { Serving } from './serving.js';
 export * from './shed.js';
 export { clusterWorkers, workerThreads } from './stop-relay.js';
 export { processSignals, type SignalSource } from './stop-signals.js';
+export { loadHeader, tellHeader } from './tell.js';
 export { type Farewell, farewellToWebSockets } from './upgrades.js';

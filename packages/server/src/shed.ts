@@ -20,6 +20,7 @@ import type { Next } from './exchange.js';
 import { FairShares } from './fair-shares.js';
 import { GradientLimit } from './gradient-limit.js';
 import type { InboundHeaders } from './inbound-headers.js';
+import { formatLoad } from './tell.js';
 import { Waiting, WaitingLines } from './waiting-line.js';
 
 /** Options of {@link shed}. */
@@ -107,6 +108,8 @@ export interface Shedder {
   readonly demand: number;
   /** The share of what is asked for that is let in, 0 to 1, in the form that callers are told; null while all is. */
   readonly admission: string | null;
+  /** How loaded this process is, in the text form of ORCA's load reports. */
+  readonly loadReport: string;
   /** How many handlers may work at a time, at present. */
   readonly limit: number;
   /** How many do. */
@@ -160,6 +163,9 @@ class OverloadShedder extends Timer implements Shedder {
   #places: number;
   #heap = 0;
   #told: string | null = null;
+  #memory = 0;
+  /** Made once in a window, if anybody asks. */
+  #report: string | null = null;
   readonly #afterReading = (): void => this.#turned();
 
   constructor(options: Readonly<ShedOptions>) {
@@ -179,6 +185,11 @@ class OverloadShedder extends Timer implements Shedder {
   }
   get admission(): string | null {
     return this.#told;
+  }
+  get loadReport(): string {
+    const { busy, value, perSecond } = this.#demand;
+    this.#report ??= formatLoad({ cpu: busy, memory: this.#memory, application: value, perSecond });
+    return this.#report;
   }
   get limit(): number {
     return this.#limit.value;
@@ -348,10 +359,12 @@ class OverloadShedder extends Timer implements Shedder {
     demand.turn(now, this.#loop.activeMs(), crowding);
     this.#crowded = this.#lines.size > 0 && this.#inFlight >= this.#limit.value;
     this.#windows++;
+    this.#report = null;
     if (this.#windows % 2 === 0) this.#limit.update(demand.value <= 0.9);
     if (this.#windows % MEMORY_EVERY === 1) {
       this.#last = this.#lines.last()?.rank ?? 0;
-      const over = (this.#loop.heapRatio() - heapRatio) / Math.max(1e-3, 1 - heapRatio);
+      this.#memory = this.#loop.heapRatio();
+      const over = (this.#memory - heapRatio) / Math.max(1e-3, 1 - heapRatio);
       this.#heap = Math.min(1, Math.max(0, over));
     }
     // Between calm and overload the time to wait goes from the one to the other, by equal factors.
