@@ -66,7 +66,8 @@ describe('a chain of five services that all retry', () => {
       await Promise.all(Array.from({ length: 10 }, () => top.fetch('http://next/').then((reply) => reply.text())));
     }
     expect(requests).toBeGreaterThan(calls);
-    expect(requests).toBeLessThanOrEqual(calls * 1.1);
+    // Those that are under way when the budget ends are not taken back: as many as calls at a time, once.
+    expect(requests).toBeLessThanOrEqual(calls * 1.1 + 10);
   });
 
   it('repeats only right above what fails, and tells everybody above', async () => {

@@ -1,6 +1,15 @@
 /** @module How long a whole call may take, with all its attempts and waits. */
-import { type Call, checks, type Handler, type Middleware, named, type Reply, resolveOptions } from '@fairlead/core';
-import { alarmed, tellShadow } from './late-alarm.js';
+import {
+  type Call,
+  checks,
+  type Handler,
+  type Middleware,
+  named,
+  type Reply,
+  relay,
+  resolveOptions,
+} from '@fairlead/core';
+import { alarmed, expiryOf, tellShadow } from './late-alarm.js';
 import { isMode, type PolicyMode } from './policy-mode.js';
 
 /** Options of {@link deadline}. */
@@ -28,19 +37,14 @@ export function deadline(options?: Partial<DeadlineOptions>): Middleware {
     mode: isMode,
     ms: checks.ms(1),
   });
-  if (mode === 'off') return named('deadline', (call: Call, next: Handler): Promise<Reply> => next(call));
+  if (mode === 'off') return relay('deadline', (call, next, receiver) => next(call, receiver));
   if (mode === 'shadow') return named('deadline', (call, next) => shadow(call, next, ms));
-  return named('deadline', (call: Call, next: Handler): Promise<Reply> => {
+  return relay('deadline', (call, next, receiver) => {
     const { scope, at, service } = call;
     scope.expireAt(at + ms, 'call', ms, service);
-    return scope.expired(at) ? refuse(call) : next(call);
+    if (scope.expired(at)) receiver.onError(expiryOf(call));
+    else next(call, receiver);
   });
-}
-
-/** The reason as a rejection; an expired scope whose timer could not fire yet is canceled by asking. */
-async function refuse(call: Call): Promise<never> {
-  call.scope.throwIfExpired(call.at);
-  throw call.scope.reason;
 }
 
 function shadow(call: Call, next: Handler, ms: number): Promise<Reply> {

@@ -1,4 +1,4 @@
-/** @module A time limit that only tells when it would have ended something: what limits are in shadow mode. */
+/** @module What time limits share: why a call ends, and how they only tell, in shadow mode, that it would have. */
 import { type Call, type EndWatcher, type Handler, type Reply, Timer } from '@fairlead/core';
 
 class LateAlarm extends Timer implements EndWatcher {
@@ -40,4 +40,12 @@ export function alarmed(call: Call, next: Handler, policy: string, at: number, u
       throw error;
     },
   );
+}
+
+/** Why a call ends whose time is up; its scope is canceled by asking, if no timer could do so yet. */
+export function expiryOf({ scope, at }: Call): unknown {
+  try {
+    scope.throwIfExpired(at);
+  } catch {}
+  return scope.reason;
 }

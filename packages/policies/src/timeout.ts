@@ -5,12 +5,14 @@ import {
   type Handler,
   type Middleware,
   named,
+  type Receiver,
   type Reply,
+  relay,
   resolveOptions,
-  type Scope,
+  Scope,
   TimeoutError,
 } from '@fairlead/core';
-import { alarmed, tellShadow } from './late-alarm.js';
+import { alarmed, expiryOf, tellShadow } from './late-alarm.js';
 import { LatencyMedian } from './latency-median.js';
 import { isMode, type PolicyMode } from './policy-mode.js';
 
@@ -54,75 +56,65 @@ export function attemptTimeout(options?: Partial<AttemptTimeoutOptions>): Middle
     skipHopeless: checks.boolean(),
   });
   const { mode, ms, skipHopeless } = given;
-  if (mode === 'off') return named('attemptTimeout', (call: Call, next: Handler): Promise<Reply> => next(call));
+  if (mode === 'off') return relay('attemptTimeout', (call, next, receiver) => next(call, receiver));
   const usual = new LatencyMedian();
   if (mode === 'shadow') return named('attemptTimeout', (call, next) => shadow(call, next, given, usual));
-  return named('attemptTimeout', (call, next) => {
-    if (call.scope.deadlineAt - call.at <= usual.ms) return hurry(call, next, ms, usual);
-    const scope = scopeFor(call, ms);
-    return next(call.withScope(scope)).then(
-      (reply): Reply => {
-        if (skipHopeless && reply.status < 500) usual.observe(reply.at - scope.due + ms);
-        return answered(reply, scope);
-      },
-      (error: unknown): never => {
-        scope.close();
-        throw error;
-      },
-    );
+  const learner = skipHopeless ? usual : null;
+  return relay('attemptTimeout', (call, next, receiver) => {
+    const leftMs = call.scope.deadlineAt - call.at;
+    const hopeless = leftMs <= usual.ms;
+    if (hopeless && (leftMs <= 0 || !usual.admits())) {
+      receiver.onError(leftMs <= 0 ? expiryOf(call) : skipped(call, leftMs, usual.ms));
+      return;
+    }
+    const scope = new AttemptScope(call, ms, hopeless, learner, receiver);
+    next(call.withScope(scope), scope);
   });
 }
 
-/** The scope of one attempt. */
-function scopeFor(call: Call, ms: number): Scope {
-  const scope = call.scope.child();
-  const dueAt = call.at + ms;
-  // Also if the call has less time than the attempt, when no timer is armed: it tells later when the attempt began.
-  scope.due = dueAt;
-  scope.expireAt(dueAt, 'attempt', ms, call.service);
-  return scope;
+/** The scope of one attempt, which is also told how it went. */
+class AttemptScope extends Scope implements Receiver {
+  readonly #call: Call;
+  readonly #hopeless: boolean;
+  readonly #usual: LatencyMedian | null;
+  readonly #receiver: Receiver;
+
+  constructor(call: Call, ms: number, hopeless: boolean, usual: LatencyMedian | null, receiver: Receiver) {
+    super(call.runtime.clock, call.scope);
+    this.#call = call;
+    this.#hopeless = hopeless;
+    this.#usual = usual;
+    this.#receiver = receiver;
+    this.expireAt(call.at + ms, 'attempt', ms, call.service);
+  }
+
+  onReply(reply: Reply): void {
+    if (this.#usual !== null) learn(this.#usual, reply, this.#call, this.#hopeless);
+    this.dropTimeout();
+    reply.onEnd(this);
+    this.#receiver.onReply(reply);
+  }
+
+  onError(error: unknown): void {
+    this.close();
+    this.#receiver.onError(error);
+  }
 }
 
-function answered(reply: Reply, scope: Scope): Reply {
-  scope.dropTimeout();
-  reply.onEnd(scope);
-  return reply;
+/** @param hopeless whether the attempt was made although it had less time than is usual */
+function learn(usual: LatencyMedian, reply: Reply, call: Call, hopeless: boolean): void {
+  if (reply.status >= 500) return;
+  if (hopeless) usual.wasWrong();
+  usual.observe(reply.at - call.at);
 }
 
-/** An attempt with less time than is usual, or with none. */
-function hurry(call: Call, next: Handler, ms: number, usual: LatencyMedian): Promise<Reply> {
-  const leftMs = call.scope.deadlineAt - call.at;
-  if (leftMs <= 0) return expired(call);
-  if (!usual.admits()) return skip(call, leftMs, usual.ms);
-  const scope = scopeFor(call, ms);
-  return next(call.withScope(scope)).then(
-    (reply): Reply => {
-      if (reply.status < 500) {
-        usual.wasWrong();
-        usual.observe(reply.at - call.at);
-      }
-      return answered(reply, scope);
-    },
-    (error: unknown): never => {
-      scope.close();
-      throw error;
-    },
-  );
-}
-
-async function expired(call: Call): Promise<never> {
-  call.scope.throwIfExpired(call.at);
-  throw call.scope.reason;
-}
-
-async function skip(call: Call, leftMs: number, usualMs: number): Promise<never> {
-  const { service, attempt, runtime } = call;
+function skipped({ service, attempt, runtime }: Call, leftMs: number, usualMs: number): TimeoutError {
   runtime.on?.({ type: 'attempt.skipped', service, attempt, leftMs, usualMs });
   const error = new TimeoutError({ of: 'call', ms: leftMs, service });
   const [left, half] = [Math.floor(leftMs), Math.ceil(usualMs)];
   error.message = `${service}: not sent, ${left} ms are left and half of the answers take ${half} ms or more`;
   error.sent = 'no';
-  throw error;
+  return error;
 }
 
 function shadow(
@@ -135,10 +127,7 @@ function shadow(
   const hopeless = leftMs <= usual.ms;
   if (hopeless && (leftMs <= 0 || !usual.admits())) tellShadow(call, 'attemptTimeout', 'refuse');
   return (leftMs > ms ? alarmed(call, next, 'attemptTimeout', call.at + ms, 'head') : next(call)).then((reply) => {
-    if (skipHopeless && reply.status < 500) {
-      if (hopeless) usual.wasWrong();
-      usual.observe(reply.at - call.at);
-    }
+    if (skipHopeless) learn(usual, reply, call, hopeless);
     return reply;
   });
 }
