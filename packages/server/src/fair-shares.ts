@@ -10,6 +10,11 @@ export class FairShares {
   readonly #counts = new Map<string, number>();
   #total = 0;
 
+  /** How many tenants are told apart. */
+  get size(): number {
+    return this.#counts.size;
+  }
+
   /** Counts a request of `tenant`: whether it asks for more than an equal share. */
   exceeds(tenant: string): boolean {
     const counts = this.#counts;
