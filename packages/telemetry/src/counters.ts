@@ -1,5 +1,6 @@
 /** @module Events added up: metrics of a process without any metrics library. Off unless its sink is given to a client. */
 import { check, checks, errorCode, type FairleadEvent, resolveOptions } from '@fairlead/core';
+import { type AskDiscovery, discoveryGauges } from './discovery-gauges.js';
 import { exposition } from './exposition.js';
 import { type HistogramFamily, type MetricFamily, SeriesTable, type ValueFamily } from './metric-families.js';
 
@@ -25,6 +26,11 @@ export interface Metrics {
   readonly on: (event: FairleadEvent) => void;
   /** What was counted so far. */
   snapshot(): readonly MetricFamily[];
+  /**
+   * Adds how discovery is doing: its age, its state, and the health of endpoints. `ask` is asked whenever metrics are read,
+   * and is `() => client.describe()`; several clients can be added. The function returned takes it back.
+   */
+  discovery(ask: AskDiscovery): () => void;
   /** The same as text for Prometheus; to be served as `expositionType`. */
   prometheus(): string;
 }
@@ -112,6 +118,17 @@ export function createMetrics(options?: Partial<MetricsOptions>): Metrics {
   const restored = values('fairlead_endpoint_restorations_total', 'Endpoints taken back into use.', ['service']);
   const endpoints = values('fairlead_endpoints', 'Endpoints that discovery knows.', ['service'], 'gauge');
   const unresolved = values('fairlead_resolver_failures_total', 'Failures of discovery.', ['service', 'resolver']);
+  const recovered = values('fairlead_resolver_recoveries_total', 'Ends of failures of discovery.', [
+    'service',
+    'resolver',
+  ]);
+  const recalled = values('fairlead_memory_recalls_total', 'Starts for which what was remembered had to do.', [
+    'service',
+  ]);
+  const forgotten = values('fairlead_memory_failures_total', 'Failures to read or write what is remembered.', [
+    'service',
+    'during',
+  ]);
   const replayed = values('fairlead_socket_replays_total', 'Requests sent again after an idle connection had died.', [
     'service',
   ]);
@@ -169,6 +186,15 @@ export function createMetrics(options?: Partial<MetricsOptions>): Metrics {
       case 'resolver.failed':
         unresolved.at(service, event.resolver).value++;
         return;
+      case 'resolver.recovered':
+        recovered.at(service, event.resolver).value++;
+        return;
+      case 'memory.recalled':
+        recalled.at(service).value++;
+        return;
+      case 'memory.failed':
+        forgotten.at(service, event.during).value++;
+        return;
       case 'socket.replayed':
         replayed.at(service).value++;
         return;
@@ -179,8 +205,15 @@ export function createMetrics(options?: Partial<MetricsOptions>): Metrics {
         late.at(service).value++;
     }
   };
-  const snapshot = () => gathered.map((gather) => gather());
-  return { on, snapshot, prometheus: () => exposition(snapshot()) };
+  const asked = new Set<AskDiscovery>();
+  const discovery = (ask: AskDiscovery) => {
+    // Not the function itself: the same one may be added twice.
+    const own: AskDiscovery = () => ask();
+    asked.add(own);
+    return () => void asked.delete(own);
+  };
+  const snapshot = () => [...gathered.map((gather) => gather()), ...discoveryGauges(asked)];
+  return { on, snapshot, discovery, prometheus: () => exposition(snapshot()) };
 }
 
 function ascending(value: unknown): boolean {

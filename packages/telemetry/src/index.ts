@@ -4,6 +4,7 @@ export * from './baggage.js';
 export type { CallSpan, CallTrace, NewTraces, TracingMode } from './call-trace.js';
 export * from './counters.js';
 export type { DeadlineHeader } from './deadline-header.js';
+export type { AskDiscovery, DiscoveryReport } from './discovery-gauges.js';
 export { exposition, expositionType } from './exposition.js';
 export * from './ids.js';
 export * from './inbound.js';
