@@ -1,9 +1,9 @@
 /** @module What stands in front of the service: nothing, what teams use today, or the guard. */
 import underPressure from '@fastify/under-pressure';
-import { createGuard, guard, type shed } from 'fairlead/fastify';
+import { createGuard, guard, shed } from 'fairlead/fastify';
 import type { FastifyInstance } from 'fastify';
 
-export type Facing = 'nothing' | 'fixed limit' | 'under-pressure' | 'guard' | 'refusals';
+export type Facing = 'nothing' | 'fixed limit' | 'under-pressure' | 'guard' | 'classes' | 'refusals';
 
 const plain = { environment: false, drain: false } as const;
 
@@ -22,17 +22,11 @@ export const facings: Readonly<Record<Facing, (app: FastifyInstance, perSecond: 
       eventLoopUtilizationMode: 'interval',
     } as never),
   guard: async (app) => app.register(guard(plain)),
+  // Callers are believed, as those with a certificate would be.
+  classes: async (app) => app.register(createGuard({ shed: shed(), trusts: () => true }).fastify()),
   // The guard, refusing everything, so that one can see what a refusal costs.
   refusals: async (app) => {
-    const always: ReturnType<typeof shed> = {
-      arrive: (door, request, response) => door.turnAway(request, response),
-      leave: () => {},
-      demand: 10,
-      admission: '0.1',
-      limit: 0,
-      inFlight: 0,
-      waiting: 0,
-    };
-    return app.register(createGuard({ shed: always }).fastify());
+    const arrive: ReturnType<typeof shed>['arrive'] = (door, request, response) => door.turnAway(request, response);
+    return app.register(createGuard({ shed: Object.assign(shed(), { arrive }) }).fastify());
   },
 };
