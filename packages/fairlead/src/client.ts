@@ -78,12 +78,13 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
   const runtime: Runtime = { clock: client.clock ?? systemClock, on: client.on ?? undefined };
   const services = new Map<string, Service>();
   const routes = new Map<string, Route>();
+  // It may be made later. What is said of all services is said of `user`, too, who cannot be of use to itself.
+  const stackOf = (other: string | null, user: string): Handler | null =>
+    other === null || other === user ? null : (call) => (services.get(other) as Service).handler(call);
   for (const [name, own] of resolved) {
-    const { to } = own.values.mirror;
-    // It may be made later. What is said of all services is said of this one, too, whom nobody needs to copy for.
-    const copies: Handler | null =
-      to === null || to === name ? null : (call) => (services.get(to) as Service).handler(call);
-    const service = new Service(name, own, client, runtime, sources.schemes, end, copies);
+    const { mirror, fallback } = own.values;
+    const others = { copies: stackOf(mirror.to, name), standIn: stackOf(fallback.service, name) };
+    const service = new Service(name, own, client, runtime, sources.schemes, end, others);
     services.set(name, service);
     routes.set(name.toLowerCase(), { service: name, handler: service.handler, runtime, parentScope });
   }

@@ -18,20 +18,29 @@ import {
   retryBudget,
   throttle,
   tokenBucket,
+  toService,
 } from '@fairlead/policies';
 import { propagate, trace } from '@fairlead/telemetry';
 import { observe, observeAttempt } from './observe.js';
-import type { ClientSettings, ServiceSettings } from './settings/index.js';
+import type { ClientSettings, FallbackSettings, ServiceSettings } from './settings/index.js';
+
+/** Stacks of other services of the client; null where there is none. */
+export interface OtherServices {
+  /** Gets copies of calls. */
+  readonly copies: Handler | null;
+  /** Is asked instead. */
+  readonly standIn: Handler | null;
+}
 
 /**
  * The layers between a caller of `cluster`'s service and the transport.
- * @param copies the stack of the service that gets copies of calls; null if none does
+ * @param others the stacks of the other services that this one is told to use
  */
 export function outboundLayers(
   service: Omit<ServiceSettings, 'from' | 'transport'>,
   client: Pick<ClientSettings, 'tracing' | 'newTraces' | 'urlQuery' | 'on'>,
   cluster: Cluster,
-  copies: Handler | null,
+  others: OtherServices,
 ): Middleware[] {
   const { tracing, newTraces, urlQuery } = client;
   const heard = client.on !== null;
@@ -44,16 +53,16 @@ export function outboundLayers(
     // One event per call, with what the caller gets in the end. Only if somebody listens, like the one at the bottom.
     heard && observe,
     // Stands in for whatever the layers below give up with, their refusals included.
-    service.fallback.to !== null && fallback({ ...service.fallback, to: service.fallback.to }),
+    fallbackOf(service.fallback, others),
     // The time of the whole call: waiting, connecting, every attempt, every backoff, the body.
-    service.timeoutMs !== false && deadline({ ms: service.timeoutMs }),
+    service.timeoutMs !== false && deadline({ ms: service.timeoutMs, mode: service.timeoutMode }),
     // What the caller asked for, whatever becomes of it here: the other service has limits and layers of its own.
-    copies !== null && mirror({ ...service.mirror, to: copies, service: service.mirror.to as string }),
+    others.copies !== null && mirror({ ...service.mirror, to: others.copies, service: service.mirror.to as string }),
     // A layer of yours may wait for something that hears no cancellation: the caller need not.
     service.layers.call.length > 0 && race(),
     ...service.layers.call,
     // Per call and not per attempt: a quota counts what the caller asked for.
-    service.limit !== false && gate(tokenBucket(service.limit)),
+    service.limit !== false && gate(tokenBucket({ ...service.limit, mode: service.limitMode })),
     // What it does not refuse may still have to wait; the deadline covers that, too.
     service.pace !== false && pace(service.pace),
     // Above the retries: it judges what they could not save, and an open breaker costs none.
@@ -65,7 +74,12 @@ export function outboundLayers(
     // Below the retries, so that each of their attempts is hedged by itself.
     service.hedge !== false && hedge({ ...service.hedge, budget }),
     // The time of one attempt, up to the head of its reply.
-    service.attemptTimeoutMs !== false && attemptTimeout({ ms: service.attemptTimeoutMs }),
+    service.attemptTimeoutMs !== false &&
+      attemptTimeout({
+        ms: service.attemptTimeoutMs,
+        mode: service.attemptTimeoutMode,
+        skipHopeless: service.skipHopeless,
+      }),
     // Picks an endpoint that this call was not sent to yet; asks and tells its health.
     balance({ cluster, picker: service.picker === 'p2c' ? p2c({ cost: service.cost }) : roundRobin() }),
     service.layers.attempt.length > 0 && race(),
@@ -78,4 +92,11 @@ export function outboundLayers(
     service.injectFault !== false && injectFault(service.injectFault),
   ];
   return layers.filter((layer) => layer !== false);
+}
+
+function fallbackOf(settings: FallbackSettings, { standIn }: OtherServices): Middleware | false {
+  const { service, stale, to, ...rest } = settings;
+  const instead = standIn === null ? to : toService(standIn, { service: service as string });
+  if (instead === null && stale === false) return false;
+  return fallback({ ...rest, to: instead, stale: stale === false ? null : stale });
 }

@@ -172,6 +172,58 @@ describe('mirror', () => {
   });
 });
 
+describe('a stand-in', () => {
+  it.each<[string, ClientInit]>([
+    ['code', { services: { a: { from: at, attempts: 1, fallback: { service: 'b', fromStatus: 500 } }, b: at } }],
+    [
+      'variables',
+      {
+        services: { a: at, b: at },
+        environment: { FAIRLEAD_FALLBACK_SERVICE: 'b', FAIRLEAD_FALLBACK_FROM_STATUS: '500', FAIRLEAD_ATTEMPTS: '1' },
+      },
+    ],
+  ])('by %s is what another service says, through its own stack', async (_by, init) => {
+    const { get, backend, events, layers } = world(init, ({ service }) => reply(service === 'a' ? 500 : 200));
+    expect(await get()).toBe(200);
+    expect(backend.calls.map(({ service }) => service)).toEqual(['a', 'b']);
+    expect(events.find(({ type }) => type === 'fallback.used')).toMatchObject({
+      from: 'service',
+      reason: 'status 500',
+    });
+    expect(layers('b')).not.toContain('fallback');
+  });
+
+  it('is the last good answer, if such are kept, and nothing in shadow', async () => {
+    const options = { from: at, attempts: 1, fallback: { stale: true, fromStatus: 500 } };
+    const body = { body: 'good', headers: { 'content-length': '4' } };
+    const { client, events } = world({ services: { a: options } }, [reply(200, body), reply(503)]);
+    for (let i = 0; i < 2; i++) expect(await (await client.fetch('http://a/')).text()).toBe('good');
+    expect(events.find(({ type }) => type === 'fallback.used')).toMatchObject({ from: 'stale' });
+    const fallback = { to: { status: 200 }, fromStatus: 500, mode: 'shadow' } as const;
+    const shadow = world({ services: { a: { from: at, attempts: 1, fallback } } }, reply(503));
+    expect([await shadow.get(), shadow.types().includes('policy.shadowed')]).toEqual([503, true]);
+  });
+
+  it('is one, and goes to a service that does not send it back', () => {
+    const to = (service: string, more: object = {}) => ({ from: at, fallback: { service, ...more } });
+    expect(problemsOf({ services: { a: to('b', { to: { status: 200 } }), b: at } })).toEqual([
+      { name: 'services.a.fallback.service', value: 'b', expected: 'off beside fallback.to' },
+    ]);
+    expect(problemsOf({ services: { a: to('b'), b: to('a') } })).toMatchObject([
+      { name: 'services.a.fallback.service', expected: 'a service whose calls do not come back to a' },
+      { name: 'services.b.fallback.service' },
+    ]);
+    const environment = { FAIRLEAD_FALLBACK_STALE_MAX_AGE: 'ever', FAIRLEAD_FALLBACK_STALE_MAX_ENTRIES: '0' };
+    expect(problemsOf({ services: { a: at }, environment })).toMatchObject([
+      { name: 'FAIRLEAD_FALLBACK_STALE_MAX_AGE' },
+      { name: 'FAIRLEAD_FALLBACK_STALE_MAX_ENTRIES' },
+    ]);
+    expect(problemsOf({ services: { a: { from: at, fallback: { stale: { key: 'x' } } } } } as never)).toMatchObject([
+      { name: 'services.a.fallback.stale.key' },
+    ]);
+  });
+});
+
 describe('faults on purpose', () => {
   it.each<[string, ClientInit]>([
     ['code', { services: { a: { from: at, injectFault: { ratio: 1, abortStatus: 503 } } } }],
@@ -218,6 +270,24 @@ describe('shadow', () => {
   it('lets retries be counted, and repeats nothing', async () => {
     const { get, backend, types } = world({ services: { a: { from: at, retry: { mode: 'shadow' } } } }, reply(503));
     expect([await get(), backend.calls.length, types().includes('policy.shadowed')]).toEqual([503, 1, true]);
+  });
+
+  it('lets limit and timeouts count, by variables', async () => {
+    const environment = {
+      FAIRLEAD_LIMIT: '0.001/s;burst=1',
+      FAIRLEAD_LIMIT_MODE: 'shadow',
+      FAIRLEAD_TIMEOUT: '200ms',
+      FAIRLEAD_TIMEOUT_MODE: 'shadow',
+      FAIRLEAD_ATTEMPT_TIMEOUT: '100ms',
+      FAIRLEAD_ATTEMPT_TIMEOUT_MODE: 'shadow',
+    };
+    const { clock, get, events } = world({ services: { a: at }, environment }, reply(200, { afterMs: 1_000 }));
+    expect(await clock.run(Promise.all([get(), get()]))).toEqual([200, 200]);
+    const shadowed = events.flatMap((event) => (event.type === 'policy.shadowed' ? [event.policy] : []));
+    expect(new Set(shadowed)).toEqual(new Set(['tokenBucket', 'deadline', 'attemptTimeout']));
+    expect(problemsOf({ services: { a: { from: at, timeoutMode: 'off' } } } as never)).toMatchObject([
+      { name: 'services.a.timeoutMode', expected: 'one of on, shadow' },
+    ]);
   });
 
   it('lets a breaker learn, and refuse nothing', async () => {

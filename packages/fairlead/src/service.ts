@@ -10,7 +10,7 @@ import {
 } from '@fairlead/balance';
 import { compose, type Handler, type Middleware, type Resolver, type Runtime } from '@fairlead/core';
 import { createTransport, type Transport } from '@fairlead/transport';
-import { outboundLayers } from './outbound.js';
+import { type OtherServices, outboundLayers } from './outbound.js';
 import { describeSettings, type SettingDescription } from './settings/describe.js';
 import type { ClientSettings, Resolved, ServiceSettings } from './settings/index.js';
 import { settingsTables } from './settings/tables.js';
@@ -73,7 +73,7 @@ export class Service {
 
   /**
    * @param end what sends an attempt to its endpoint; null for connections of its own
-   * @param copies the stack of the service that gets copies of calls; null if none does
+   * @param others the stacks of the other services that this one is told to use
    * @throws ConfigError if the endpoints cannot be made sense of
    */
   constructor(
@@ -83,7 +83,7 @@ export class Service {
     runtime: Runtime,
     schemes: SourceSchemes,
     end: Handler | null,
-    copies: Handler | null,
+    others: OtherServices,
   ) {
     const settings = resolved.values;
     this.name = name;
@@ -103,7 +103,7 @@ export class Service {
       onCame: (endpoint) => this.#transport?.warm(endpoint, runtime.clock),
       onGone: (endpoint) => this.#transport?.release(endpoint),
     });
-    this.#layers = outboundLayers(settings, client, this.#cluster, copies);
+    this.#layers = outboundLayers(settings, client, this.#cluster, others);
     this.handler = compose(this.#layers, end ?? (this.#transport as Transport).handler);
   }
 

@@ -50,6 +50,8 @@ export interface HedgeSettings {
   readonly quantile: number;
   /** Further attempts per call at most. Default 0.1. */
   readonly ratio: number;
+  /** Share of further attempts that must win for hedging to go on. Default 0.55. */
+  readonly minWinRatio: number;
 }
 
 /** When to stop calling a service. */
@@ -148,10 +150,30 @@ export interface InjectFaultSettings {
 
 /** What stands in for an answer that did not come. */
 export interface FallbackSettings {
+  /** `shadow` replaces nothing and counts what it would have replaced. Default `on`. */
+  readonly mode: ActiveMode;
   /** The stand-in, or what makes it. Default null: none. */
   readonly to: FallbackReply | FallbackFunction | null;
+  /** The name of another service of this client that is asked instead, in the place of `to`. Default null: none. */
+  readonly service: string | null;
+  /** Keeps the last good answers to GET and HEAD, of which one that fits comes first; false, the default, for none. */
+  readonly stale: false | StaleSettings;
   /** Replies with this status or a higher one are replaced, too. Default null: no reply is. */
   readonly fromStatus: number | null;
   /** Which errors are replaced. Default: those that say that the service could not be reached in time. */
   readonly when: (error: unknown) => boolean;
+}
+
+/** Which old answers may stand in. */
+export interface StaleSettings {
+  /** How long after it was given. Default 300 000. */
+  readonly maxAgeMs: number;
+  /** Answers kept. Default 1 000. */
+  readonly maxEntries: number;
+  /** Bytes of all of them. Default 16 777 216. */
+  readonly maxBytes: number;
+  /** Bytes of the body of one. Default 65 536. */
+  readonly maxBodyBytes: number;
+  /** Tells callers apart who get different answers; null for what must not be kept. Default null: nothing of theirs is. */
+  readonly key: ((call: Call) => string | null) | null;
 }

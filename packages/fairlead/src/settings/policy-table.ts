@@ -10,6 +10,7 @@ import {
   paceDefaults,
   retryBudgetDefaults,
   retryDefaults,
+  staleDefaults,
   throttleDefaults,
 } from '@fairlead/policies';
 import { rate, staticReply } from './compound-values.js';
@@ -35,7 +36,9 @@ import {
 
 const budget = retryBudgetDefaults;
 const makesReply = checks.fn('a function that makes a reply') as Check<FallbackFunction>;
-const activeMode = (): ValueKind<ActiveMode> => oneOf<ActiveMode>('on', 'shadow');
+const serviceName = text('the name of another service', 'search-next', (value) => value !== '');
+/** The kind of a `mode`. */
+export const activeMode = (): ValueKind<ActiveMode> => oneOf<ActiveMode>('on', 'shadow');
 
 type PolicyName =
   | 'attempts'
@@ -45,6 +48,7 @@ type PolicyName =
   | 'throttle'
   | 'breaker'
   | 'limit'
+  | 'limitMode'
   | 'pace'
   | 'fallback'
   | 'mirror';
@@ -114,6 +118,11 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     'The share of answers that `auto` does not wait longer for, from 0.5 to below 1.',
   ),
   'hedge.ratio': setting(ratio(), hedgeDefaults.ratio, 'Further attempts per call at most.'),
+  'hedge.minWinRatio': setting(
+    ratio(),
+    hedgeDefaults.minWinRatio,
+    'Share of further attempts that must win for hedging to go on.',
+  ),
   throttle: setting(
     boolean(),
     false,
@@ -171,6 +180,7 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     { env: null },
   ),
   limit: setting(orOff(rate(), false), false, 'Most calls per second that this process makes.'),
+  limitMode: setting(activeMode(), 'on', 'Whether the limit acts; in `shadow` it counts what it would have refused.'),
   pace: setting(boolean(), false, 'Whether calls wait so that they go evenly spread, for a partner who counts them.'),
   'pace.mode': setting(
     activeMode(),
@@ -198,6 +208,27 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     'What stands in for an answer that did not come.',
     { env: 'FALLBACK' },
   ),
+  'fallback.mode': setting(
+    activeMode(),
+    'on',
+    'Whether it acts; in `shadow` it replaces nothing and counts what it would have replaced.',
+  ),
+  'fallback.service': setting(
+    orOff(serviceName, null),
+    null,
+    'Another service of this client that is asked instead; itself it has no such stand-in.',
+  ),
+  'fallback.stale': setting(boolean(), false, 'Whether the last good answers to GET and HEAD are kept, and stand in.'),
+  'fallback.stale.maxAgeMs': setting(duration(1), staleDefaults.maxAgeMs, 'How long an answer may stand in.'),
+  'fallback.stale.maxEntries': setting(integer(1), staleDefaults.maxEntries, 'Answers kept.'),
+  'fallback.stale.maxBytes': setting(integer(1), staleDefaults.maxBytes, 'Bytes of all of them.'),
+  'fallback.stale.maxBodyBytes': setting(integer(0), staleDefaults.maxBodyBytes, 'Bytes of the body of one.'),
+  'fallback.stale.key': setting(
+    codeOnly('function', checks.orNull(checks.fn('a function of the call'))),
+    null,
+    'Tells callers apart who get different answers to the same request.',
+    { env: null },
+  ),
   'fallback.fromStatus': setting(
     orOff(integer(400, 599), null),
     fallbackDefaults.fromStatus,
@@ -210,10 +241,7 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     { env: null },
   ),
   'mirror.to': setting(
-    orOff(
-      text('the name of another service', 'search-next', (value) => value !== ''),
-      null,
-    ),
+    orOff(serviceName, null),
     null,
     'Another service of this client that gets copies of calls; itself it gets none.',
     { env: 'MIRROR' },

@@ -4,6 +4,7 @@ import type { Middleware } from '@fairlead/core';
 import type { DeadlineHeader } from '@fairlead/telemetry';
 import type { Rate, Source } from './compound-values.js';
 import type {
+  ActiveMode,
   BreakerSettings,
   BudgetSettings,
   FallbackSettings,
@@ -40,6 +41,12 @@ export interface ServiceSettings {
    * for no limit.
    */
   readonly attemptTimeoutMs: number | false;
+  /** Whether `timeoutMs` ends calls; `shadow` counts those that it would have ended. Default `on`. */
+  readonly timeoutMode: ActiveMode;
+  /** The same for attempts. Default `on`. */
+  readonly attemptTimeoutMode: ActiveMode;
+  /** Whether no attempt is made for which a call has too little time left, as answers take. Default true. */
+  readonly skipHopeless: boolean;
   /** All tries, with the first, from 1 to 10. Default 3; 1 turns retries off. */
   readonly attempts: number;
   readonly retry: RetrySettings;
@@ -53,6 +60,8 @@ export interface ServiceSettings {
   readonly throttle: false | ThrottleSettings;
   /** Most calls per second that this process makes. Default false: as many as it likes. */
   readonly limit: Rate | false;
+  /** Whether the limit acts; `shadow` counts what it would have refused. Default `on`. */
+  readonly limitMode: ActiveMode;
   /** Makes calls wait so that they go evenly spread; false, the default, for no wait. */
   readonly pace: false | PaceSettings;
   readonly fallback: FallbackSettings;

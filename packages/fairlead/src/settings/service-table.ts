@@ -5,7 +5,7 @@ import { checks, type Middleware } from '@fairlead/core';
 import { attemptTimeoutDefaults, deadlineDefaults } from '@fairlead/policies';
 import { type DeadlineHeader, propagateDefaults } from '@fairlead/telemetry';
 import { source } from './compound-values.js';
-import { injectFaultTable, policyTable } from './policy-table.js';
+import { activeMode, injectFaultTable, policyTable } from './policy-table.js';
 import type { ServiceSettings } from './service-settings.js';
 import { setting, type Table } from './setting.js';
 import { boolean, codeOnly, duration, integer, list, oneOf, orOff, ratio, text, type ValueKind } from './values.js';
@@ -58,6 +58,21 @@ export const serviceTable: Table<ServiceSettings> = {
     orOff(duration(1), false),
     attemptTimeoutDefaults.ms,
     'How long one attempt may take to the head of its reply. Where nobody says it and there are retries, at most half of `timeoutMs`.',
+  ),
+  timeoutMode: setting(
+    activeMode(),
+    'on',
+    'Whether `timeoutMs` acts; in `shadow` calls are counted that it would have ended.',
+  ),
+  attemptTimeoutMode: setting(
+    activeMode(),
+    'on',
+    'Whether `attemptTimeoutMs` acts; in `shadow` attempts are counted that it would have ended.',
+  ),
+  skipHopeless: setting(
+    boolean(),
+    attemptTimeoutDefaults.skipHopeless,
+    'Whether no attempt is made for which a call has less time left than half of the answers take.',
   ),
   ...policyTable,
   health: setting(boolean(), true, 'Whether to take endpoints that fail out of the rotation.'),
