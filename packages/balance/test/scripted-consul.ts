@@ -47,6 +47,7 @@ export interface Query {
   /** How long it may be held back, in ms; 0 if it is no blocking one. */
   readonly waitMs: number;
   readonly token: string | undefined;
+  readonly authorization: string | undefined;
 }
 
 /** A query that is held back. */
@@ -143,7 +144,8 @@ export class ScriptedConsul {
     const index = Number(about.get('index') ?? 0);
     const waitMs = index > 0 ? Number.parseFloat(about.get('wait') ?? '300000ms') : 0;
     const token = headerOf(call.headers, 'x-consul-token');
-    this.queries.push({ at: this.#clock.now(), path: call.path, index, waitMs, token });
+    const authorization = headerOf(call.headers, 'authorization');
+    this.queries.push({ at: this.#clock.now(), path: call.path, index, waitMs, token, authorization });
     if (this.state === 'down') return Promise.reject(this.#cut(call));
     return new Promise((resolve, reject) => {
       const held = new Held(call, index, (reply, error) => {

@@ -61,7 +61,9 @@ export async function query(source: ConsulSource, path: string, withinMs: number
   try {
     const token = await access.token();
     scope.throwIfExpired();
-    const headers = ['accept', 'application/json', ...(token === null ? [] : ['x-consul-token', token])];
+    const headers = ['accept', 'application/json'];
+    if (token !== null) headers.push('x-consul-token', token);
+    if (access.authorization) headers.push('authorization', access.authorization);
     const call = createCall({ service: 'consul', runtime, path, headers, scope });
     const reply = await handler(call.with({ endpoint: access.server }));
     if (reply.status !== 200) throw await refusal(reply, runtime.clock.wall());

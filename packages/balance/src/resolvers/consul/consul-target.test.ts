@@ -1,5 +1,5 @@
 // Catches: a source that is read as another one than it says, a token that is shown, variables of Consul that are misread.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -80,6 +80,36 @@ describe('consulAccess', () => {
     const pem = '-----BEGIN CERTIFICATE-----\nx\n';
     const env = { CONSUL_CACERT: file('ca.pem', pem), CONSUL_CLIENT_CERT: file('c.pem', pem) };
     expect(consulAccess({ env }).tls).toEqual({ ca: pem, cert: pem });
+  });
+
+  it('reads every certificate of a folder where no file is named, and whose name it is', () => {
+    const pem = (name: string): string => `-----BEGIN CERTIFICATE-----\n${name}\n`;
+    file('a.pem', pem('a'));
+    file('b.crt', pem('b'));
+    file('.hidden', pem('hidden'));
+    mkdirSync(join(folder, 'deeper'));
+    const env = { CONSUL_CAPATH: folder, CONSUL_TLS_SERVER_NAME: 'server.dc1.consul' };
+    expect(consulAccess({ env }).tls).toEqual({ ca: `${pem('a')}\n${pem('b')}`, servername: 'server.dc1.consul' });
+    const one = { ...env, CONSUL_CACERT: join(folder, 'b.crt'), CONSUL_TLS_SERVER_NAME: '' };
+    expect(consulAccess({ env: one }).tls).toEqual({ ca: pem('b') });
+    expect(() => consulAccess({ env: { CONSUL_CAPATH: join(folder, 'deeper') } })).toThrow(/CONSUL_CAPATH.*PEM/);
+  });
+
+  it.each([
+    ['user:pass word', 'user:pass word'],
+    ['user', 'user:'],
+  ])('sends who it is to a proxy that asks for %s', (given, sent) => {
+    const { authorization } = consulAccess({ env: { CONSUL_HTTP_AUTH: given } });
+    expect(authorization).toBe(`Basic ${Buffer.from(sent).toString('base64')}`);
+    expect(consulAccess({ env: {} }).authorization).toBeNull();
+  });
+
+  it('does not talk to somebody who may not be Consul, and says what to do', () => {
+    for (const value of ['false', '0', 'F']) {
+      expect(() => consulAccess({ env: { CONSUL_HTTP_SSL_VERIFY: value } })).toThrow(/SSL_VERIFY.*CONSUL_CACERT/);
+    }
+    expect(consulAccess({ env: { CONSUL_HTTP_SSL_VERIFY: 'true' } }).tls).toBeNull();
+    expect(() => consulAccess({ env: { CONSUL_HTTP_AUTH: 'hush\n' } })).toThrow(/CONSUL_HTTP_AUTH(?!.*hush)/);
   });
 
   it('lists everything that is wrong, without the token', () => {

@@ -147,6 +147,15 @@ describe('consul asks', () => {
     expect(server.queries.at(-1)?.token).toBe('second');
   });
 
+  it('with the name and password that a proxy wants', async () => {
+    const { server, start } = setUp({}, { authorization: 'Basic dXNlcjo=' });
+    await start();
+    expect(server.queries[0]?.authorization).toBe('Basic dXNlcjo=');
+    const other = setUp();
+    await other.start();
+    expect(other.server.queries[0]?.authorization).toBeUndefined();
+  });
+
   it('and tells when there is no token to be had', async () => {
     const token = (): never => {
       throw new Error('no such file');
