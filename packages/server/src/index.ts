@@ -14,6 +14,7 @@ export * from './harden.js';
 export * from './health.js';
 export { guardHono, type HonoContext, type HonoMiddleware, type HonoOptions } from './hono.js';
 export { readTimeoutMs, timeoutHeader } from './inbound-deadline.js';
+export { addressKey, normalAddress } from './ip-address.js';
 export type { Limiter, LimitVerdict, Quota, SharedLimiter } from './limiter.js';
 export * from './node.js';
 export * from './peer-identity.js';
