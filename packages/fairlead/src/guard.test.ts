@@ -239,6 +239,16 @@ describe.each(Object.entries(adapters))('a guard for %s', (_name, guarded) => {
     expect((await Promise.all(others)).map(({ status }) => status).sort()).toEqual([200, 503]);
   });
 
+  it('tells how loaded it is who asks, unless it is not to', async () => {
+    const ask = async (init: GuardInit): Promise<boolean> => {
+      const origin = await serve(guarded(init, (_request, response) => response.end()));
+      return (await fetch(origin, { headers: { 'x-fairlead-tell': 'load' } })).headers.has('endpoint-load-metrics');
+    };
+    expect(await ask(plain)).toBe(true);
+    expect(await ask({ ...plain, tells: false })).toBe(false);
+    expect(await ask({ drain: false, environment: { FAIRLEAD_INBOUND_TELLS: 'off' } })).toBe(false);
+  });
+
   it('lets everybody in if it is not to shed', async () => {
     const init: GuardInit = { ...plain, environment: { FAIRLEAD_INBOUND_SHED_MAX_LIMIT: '1' }, shed: false };
     const held: ServerResponse[] = [];

@@ -31,6 +31,7 @@ export function createServiceGuard(init: GuardInit = {}): Guard {
     drain: drain === false ? null : createDrain({ service, ...drain, runtime }),
     criticality: settings.criticality,
     trusts: settings.trusts,
+    tells: settings.tells,
     shed: settings.shed === false ? null : shed({ ...settings.shed, clock: runtime.clock }),
     runtime,
     maxTimeoutMs,

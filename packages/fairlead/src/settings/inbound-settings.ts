@@ -44,6 +44,8 @@ export interface InboundSettings {
   readonly trusts: (request: IncomingMessage) => boolean;
   /** Refuses at once what would only wait, while more is asked than the process can do; false lets everything in. */
   readonly shed: false | ShedSettings;
+  /** Whether callers that ask are told how loaded the server is, and where the time went. Default true. */
+  readonly tells: boolean;
   /** How the server stops; false leaves that to you. */
   readonly drain: false | DrainSettings;
   /** Paths for the probes of Kubernetes, answered before anything else. Default false; options turn them on. */

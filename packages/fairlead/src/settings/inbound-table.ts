@@ -111,6 +111,11 @@ export const inboundTable: Table<InboundSettings> = {
     'Tells tenants apart, none of whom gets more than a share in an overload.',
     { env: null },
   ),
+  tells: setting(
+    boolean(),
+    guardDefaults.tells,
+    'Whether callers that ask are told how loaded the server is, and where the time went.',
+  ),
   drain: setting(boolean(), true, 'Whether SIGTERM makes the server finish what it has begun, then stop.'),
   'drain.delayMs': setting(
     orOff(duration(), null, 'auto'),

@@ -5,7 +5,6 @@ import {
   type FallbackFunction,
   fallbackDefaults,
   hedgeDefaults,
-  injectFaultDefaults,
   mirrorDefaults,
   paceDefaults,
   retryBudgetDefaults,
@@ -255,44 +254,4 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
   'mirror.maxInFlight': setting(integer(1), mirrorDefaults.maxInFlight, 'Copies under way at the same time at most.'),
   'mirror.timeoutMs': setting(duration(1), mirrorDefaults.timeoutMs, 'How long a copy may take.'),
   'mirror.unsafe': setting(boolean(), mirrorDefaults.unsafe, 'Whether calls are copied that are not idempotent.'),
-};
-
-/** The settings of faults on purpose, which stand apart: they are for trials. */
-export const injectFaultTable: Table<Pick<ServiceSettings, 'injectFault'>> = {
-  injectFault: setting(boolean(), false, 'Whether to put faults in the way of attempts on purpose.'),
-  'injectFault.mode': setting(
-    activeMode(),
-    'on',
-    'Whether it acts; in `shadow` it counts the attempts that it would have hit.',
-  ),
-  'injectFault.ratio': setting(ratio(), injectFaultDefaults.ratio, 'Share of attempts that are hit.'),
-  'injectFault.header': setting(
-    orOff(
-      text('the name of a header in lower case', 'x-chaos', (value) => /^[!-@[-~]+$/.test(value)),
-      null,
-    ),
-    null,
-    'Only calls with this request header, whatever its value.',
-  ),
-  'injectFault.latencyMs': setting(duration(), injectFaultDefaults.latencyMs, 'Added before an attempt is sent.'),
-  'injectFault.abortStatus': setting(
-    orOff(integer(200, 599), null),
-    injectFaultDefaults.abortStatus,
-    'Answered with this status instead of being sent.',
-  ),
-  'injectFault.reset': setting(
-    boolean(),
-    injectFaultDefaults.reset,
-    'Whether they fail as if the connection had been reset; not beside `abortStatus`.',
-  ),
-  'injectFault.slowBodyMs': setting(
-    duration(),
-    injectFaultDefaults.slowBodyMs,
-    "Added before each piece of a reply's body.",
-  ),
-  'injectFault.force': setting(
-    boolean(),
-    injectFaultDefaults.force,
-    'Also where `NODE_ENV` is `production`, which is refused otherwise.',
-  ),
 };
