@@ -14,6 +14,7 @@ import {
   RejectedError,
   readText,
   rejected,
+  relay,
   withHeader,
 } from 'fairlead';
 
@@ -65,6 +66,21 @@ export function maxInFlight(max: number): Gate {
   };
 }
 // #endregion
+
+// #region relay
+/** Says on every call which version of its caller makes it. */
+export function versioned(version: string): Middleware {
+  return relay('versioned', (call, next, receiver) => {
+    next(call.with({ headers: withHeader(call.headers, 'x-caller-version', version) }), receiver);
+  });
+}
+// #endregion
+
+{
+  const backend = scripted(reply(200));
+  await compose([versioned('7')], backend)(callTo('payments'));
+  assert.deepEqual(backend.calls[0]?.headers, ['x-caller-version', '7']);
+}
 
 // #region test-layer
 {

@@ -3,7 +3,7 @@
  * shared function can hand out what it is given: no closure, and no third object as `withResolvers` makes.
  */
 
-/** What settles the promise that {@link openPromise} made last. To be taken at once. */
+/** What settles the promise that {@link openPromise} made last. To be taken at once. @internal */
 export const ends: { resolve: (value: unknown) => void; reject: (error: unknown) => void } = {
   resolve: () => {},
   reject: () => {},
@@ -14,7 +14,7 @@ const take = (resolve: (value: unknown) => void, reject: (error: unknown) => voi
   ends.reject = reject;
 };
 
-/** Makes a promise; what settles it is in {@link ends}. */
+/** Makes a promise; what settles it is in {@link ends}. @internal */
 export function openPromise<T>(): Promise<T> {
   return new Promise<T>(take as never);
 }
