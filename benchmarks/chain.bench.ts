@@ -3,8 +3,10 @@
  * and a caller before the first who has them on, too. How many requests does the last one get for each call, while it fails?
  * Three tries at each of five callers are 243 if nobody minds the others (Builders' Library).
  *
- * From the first call on: what a process allows itself at its start counts, too. `npm run bench -- chain` takes two minutes;
- * `short` half a minute, and writes no results.
+ * The guards shed no load: a machine that has other things to do would hide what retries do. From the first call on: what a
+ * process allows itself at its start counts, too.
+ *
+ * `npm run bench -- chain` takes two minutes; `short` one, and writes no results.
  */
 import { once } from 'node:events';
 import { createClient, later, type ServiceOptions, systemClock } from 'fairlead';

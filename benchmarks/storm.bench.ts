@@ -4,7 +4,8 @@
  * is stopped (SIGSTOP): the kernel goes on accepting for it, nobody answers. Every call has a second, and three retries.
  *
  * One pair of processes after another for each way of calling. `plain` is a server as they are: what was asked is done,
- * also for callers who have left. `guarded` stands behind our guard, and passes over requests whose caller has left.
+ * also for callers who have left. `guarded` stands behind our guard, and passes over requests whose caller has left; it
+ * sheds no load, which would help everybody.
  *
  * `npm run bench -- storm` takes six minutes; `short` two, and writes no results.
  */

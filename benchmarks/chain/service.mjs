@@ -50,7 +50,7 @@ async function hop(_request, response) {
 const handler = next === '-' ? last : hop;
 const server = createServer(
   { keepAliveTimeout: 60_000 },
-  kind === 'fairlead' ? guard(handler, { environment: false, health: false, drain: false }) : handler,
+  kind === 'fairlead' ? guard(handler, { environment: false, health: false, drain: false, shed: false }) : handler,
 );
 server.listen(0, '127.0.0.1', () => {
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());

@@ -44,7 +44,7 @@ const answer = (request, response) => {
 };
 const server = createServer(
   { keepAliveTimeout: 60_000 },
-  guarded ? guard(answer, { health: false, drain: false }) : answer,
+  guarded ? guard(answer, { environment: false, health: false, drain: false, shed: false }) : answer,
 );
 server.listen(0, '127.0.0.1', () => {
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
