@@ -1,4 +1,5 @@
 /** @module The API servers of Kubernetes that the clients of this process speak to, each once for all of them. */
+import { dns } from '@fairlead/balance';
 import type { Resolver } from '@fairlead/core';
 import {
   type Access,
@@ -71,6 +72,7 @@ function hold(kind: string, access: Access, { spreadMs, family }: KubernetesTarg
   const api = kubernetesApi({
     access,
     handler: connection.handler,
+    dns: (host, port) => dns({ host, port }),
     ...(spreadMs === undefined ? null : { spreadMs }),
     ...(family === undefined ? null : { family }),
   });

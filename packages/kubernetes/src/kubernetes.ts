@@ -3,6 +3,7 @@ import {
   type Checks,
   type Clock,
   ConfigError,
+  type ConfigProblem,
   check,
   checks,
   type Handler,
@@ -11,6 +12,7 @@ import {
 } from '@fairlead/core';
 import type { Access } from './access/access.js';
 import { findAccess } from './access/find-access.js';
+import { clusterDomain, ExternalName } from './external-name.js';
 import { ServerState } from './list-watch/server-state.js';
 import { ServiceWatch, type WatchSettings } from './service-watch.js';
 import { type KubernetesTarget, labelCheck, portCheck } from './target.js';
@@ -40,6 +42,13 @@ export interface KubernetesApiOptions extends WatchSettings {
   readonly spreadMs: number;
   /** Which of its addresses is used of a pod that has one of each family. Default 4. */
   readonly family: 4 | 6;
+  /**
+   * Makes a resolver of a name's addresses: `(host, port) => dns({ host, port })`. For targets that may be an ExternalName.
+   * Default null: none may.
+   */
+  readonly dns: ((host: string, port: number) => Resolver) | null;
+  /** Where the names of the cluster end. Default null: what `/etc/resolv.conf` says, or else `cluster.local`. */
+  readonly clusterDomain: string | null;
 }
 
 /** What {@link kubernetes} can be told. */
@@ -68,6 +77,8 @@ export const kubernetesDefaults: Readonly<Omit<KubernetesOptions, 'service' | 'h
   maxBackoffMs: 30_000,
   spreadMs: 75_000,
   family: 4,
+  dns: null,
+  clusterDomain: null,
 });
 
 const isAccess = (value: unknown): boolean => {
@@ -88,6 +99,8 @@ const apiRules: Checks<KubernetesApiOptions> = {
   maxBackoffMs: checks.ms(1),
   spreadMs: checks.ms(1),
   family: check('4 or 6', (v) => v === 4 || v === 6),
+  dns: checks.orNull(checks.fn('a function that makes a resolver')),
+  clusterDomain: checks.orNull(checks.text()),
 };
 
 const rules: Checks<KubernetesOptions> = {
@@ -171,10 +184,12 @@ class Api implements KubernetesApi {
       const expected = 'a namespace, since the one of this process is not known';
       throw new ConfigError([{ name: 'kubernetes.namespace', expected }], 'options of kubernetes');
     }
+    const byName = target.externalName === undefined ? null : this.#byName(`${service}.${namespace}`, port);
     return {
       name: nameOf({ ...target, namespace }),
       refresh: () => {
         for (const watches of this.#watches.values()) watches.get(`${namespace}/${service}`)?.refresh();
+        byName?.refresh?.();
       },
       watch: (tell, scope, runtime) => {
         if (scope.canceled) return;
@@ -190,9 +205,21 @@ class Api implements KubernetesApi {
           });
           watches.set(key, watch);
         }
-        watch.listen(port, tell, scope);
+        watch.listen(port, byName === null ? tell : new ExternalName(byName, tell, scope, runtime).hear, scope);
       },
     };
+  }
+
+  #byName(name: string, port: string | number | null): Resolver {
+    const { dns } = this.#settings;
+    const problems: ConfigProblem[] = [];
+    if (dns === null)
+      problems.push({ name: 'kubernetes.dns', expected: 'a function, since externalName asks for one' });
+    if (typeof port === 'string') {
+      problems.push({ name: 'kubernetes.port', value: port, expected: 'a number, since externalName knows no names' });
+    }
+    if (dns === null || typeof port === 'string') throw new ConfigError(problems, 'options of kubernetes');
+    return dns(`${name}.svc.${this.#settings.clusterDomain ?? clusterDomain()}`, port ?? 80);
   }
 
   #open(namespace: string, service: string, clock: Clock, onUnused: () => void): ServiceWatch {
@@ -203,7 +230,10 @@ class Api implements KubernetesApi {
   }
 }
 
-function nameOf({ service, namespace, port, context = null }: KubernetesTarget): string {
-  const query = context === null ? '' : `?context=${encodeURIComponent(context)}`;
+function nameOf({ service, namespace, port, context = null, externalName }: KubernetesTarget): string {
+  const about = new URLSearchParams();
+  if (context !== null) about.set('context', context);
+  if (externalName !== undefined) about.set('externalName', externalName);
+  const query = about.size === 0 ? '' : `?${String(about).replaceAll('+', '%20')}`;
   return `kubernetes://${service}.${namespace}${port === null ? '' : `:${port}`}${query}`;
 }

@@ -45,7 +45,7 @@ export class ServiceWatch implements SliceListener {
     view ??= new PortView(port, this.#settings.family);
     this.#views.set(port, view);
     // Not the function itself: the same one may listen twice.
-    const own: Tell = (update) => tell(update);
+    const own: Tell = (update, slices) => tell(update, slices);
     scope.watch({ onCancel: () => this.#leave(port, own) });
     view.add(own);
     if (first) this.#listWatch.start();

@@ -30,6 +30,10 @@ describe('parseTarget', () => {
       'kubernetes://a.b:1?spreadMs=5000&family=6',
       { service: 'a', namespace: 'b', port: 1, context: null, spreadMs: 5_000, family: 6 },
     ],
+    [
+      'kubernetes://a.b:80?externalName=dns',
+      { service: 'a', namespace: 'b', port: 80, context: null, externalName: 'dns' },
+    ],
   ])('reads %s', (text, target) => expect(parseTarget(text)).toEqual(target));
 
   it.each([
@@ -50,6 +54,7 @@ describe('parseTarget', () => {
     ['kubernetes://payments.prod:http?spreadMs=5s&toString=1', ['spreadMs', 'toString']],
     ['kubernetes://payments.prod:http?context=a&context=b&contxt=c', ['context', 'contxt']],
     ['kubernetes://payments.prod:http?context=a#b', ['source']],
+    ['kubernetes://payments.prod:80?externalName=yes', ['externalName']],
     ['kubernetes:payments', ['source']],
     ['http://payments', ['source']],
     ['', ['source']],

@@ -19,6 +19,11 @@ export interface KubernetesTarget {
   readonly spreadMs?: number;
   /** Likewise. */
   readonly family?: 4 | 6;
+  /**
+   * `dns`: the Service may be an ExternalName. While there are no slices of it, its addresses are those of its name in the
+   * cluster's DNS, at `port`, which has to be a number. Absent: without slices there is nobody.
+   */
+  readonly externalName?: 'dns';
 }
 
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -40,7 +45,7 @@ export function isPortNumber(value: unknown): value is number {
 
 /**
  * Reads `kubernetes://service.namespace:port`, where the namespace may be left out for that of this process, and the port
- * where there is only one. A query may say `context` (of a kubeconfig), `spreadMs` and `family`.
+ * where there is only one. A query may say `context` (of a kubeconfig), `spreadMs`, `family` and `externalName`.
  * @throws ConfigError that lists everything that is wrong with it
  */
 export function parseTarget(text: string): KubernetesTarget {
@@ -65,12 +70,13 @@ export function parseTarget(text: string): KubernetesTarget {
 
 const form = 'kubernetes://service.namespace:port?context=NAME, where all but the service may be left out';
 
-type Query = Pick<KubernetesTarget, 'context' | 'spreadMs' | 'family'>;
+type Query = Pick<KubernetesTarget, 'context' | 'spreadMs' | 'family' | 'externalName'>;
 
 /** What each parameter of the query may be; null if it may not be that. */
 const parameters: Readonly<Record<keyof Query, (value: string) => Query | null>> = {
   context: (value) => (value === '' ? null : { context: value }),
   spreadMs: (value) => (/^[1-9]\d{0,8}$/.test(value) ? { spreadMs: Number(value) } : null),
+  externalName: (value) => (value === 'dns' ? { externalName: 'dns' } : null),
   family: (value) => (value === '4' || value === '6' ? { family: value === '4' ? 4 : 6 } : null),
 };
 

@@ -7,8 +7,18 @@ import { merge, otherPorts } from './merge.js';
 import type { SliceObject } from './objects.js';
 import { readSlice, type Slice, sameSlice } from './slice.js';
 
-/** Who wants to know. */
-export type Tell = (update: ResolverUpdate) => void;
+/** Who wants to know; also of how many slices there are, whoever is in them. */
+export type Tell = (update: ResolverUpdate, slices: number) => void;
+
+/** Nobody, for certain, since there is no slice at all. */
+export class NoSlicesError extends Error {
+  override readonly name: string = 'NoSlicesError';
+  constructor(more = '; or it is an ExternalName, which ?externalName=dns or dns:// is for') {
+    super(
+      `there are no EndpointSlices of this Service: it does not exist there, or nobody has ever been behind it${more}`,
+    );
+  }
+}
 
 /** What the slices of a Service say about one port. */
 export class PortView {
@@ -37,7 +47,7 @@ export class PortView {
   add(tell: Tell): void {
     this.listeners.add(tell);
     if (this.#endpoints !== null) this.#say([tell]);
-    if (this.#trouble !== null && this.listeners.has(tell)) tell({ error: this.#trouble });
+    if (this.#trouble !== null && this.listeners.has(tell)) tell({ error: this.#trouble }, this.#slices.size);
   }
 
   begin(): void {
@@ -94,7 +104,7 @@ export class PortView {
   failed(error: Error): void {
     this.#incoming = null;
     this.#trouble = error;
-    for (const tell of this.listeners) tell({ error });
+    for (const tell of this.listeners) tell({ error }, this.#slices.size);
   }
 
   #publish(): void {
@@ -107,11 +117,7 @@ export class PortView {
 
   /** Nobody, and that is certain; but a misspelt name or port should not look like a Service that is scaled to zero. */
   #doubtful(): Error | null {
-    if (this.#slices.size === 0) {
-      return new Error(
-        'there are no EndpointSlices of this Service: it does not exist there, or nobody has ever been behind it; or it is an ExternalName, which is for dns://',
-      );
-    }
+    if (this.#slices.size === 0) return new NoSlicesError();
     const ports = otherPorts(this.#slices.values());
     if (ports === null) return null;
     const wanted = this.#port === null ? 'that would be the only one' : this.#port;
@@ -124,9 +130,9 @@ export class PortView {
     const endpoints = this.#endpoints ?? [];
     const error = this.#doubt;
     for (const tell of to) {
-      tell({ endpoints });
+      tell({ endpoints }, this.#slices.size);
       // It may have had enough.
-      if (error !== null && this.listeners.has(tell)) tell({ error });
+      if (error !== null && this.listeners.has(tell)) tell({ error }, this.#slices.size);
     }
   }
 }
