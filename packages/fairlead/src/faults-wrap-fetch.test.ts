@@ -75,14 +75,16 @@ describe('around the built-in fetch', () => {
       [Buffer.from('bytes'), 'bytes'],
       [new URLSearchParams({ a: 'b c' }), 'a=b+c'],
       [new Blob(['blob']), 'blob'],
+      [new Blob(['stream']).stream(), 'stream'],
     ];
     for (const [body, text] of bodies) {
-      expect(await get(client, { method: 'PUT', body } as RequestInit)).toMatchObject({ status: 200 });
+      expect(await get(client, { method: 'PUT', body, duplex: 'half' } as RequestInit)).toMatchObject({ status: 200 });
       expect(seen.splice(0)).toEqual([text, text]);
     }
-    const body = new Blob(['stream']).stream();
+    const long = 'x'.repeat(65_537);
+    const body = new Blob([long]).stream();
     expect(await get(client, { method: 'PUT', body, duplex: 'half' } as RequestInit)).toMatchObject({ status: 503 });
-    expect(seen).toEqual(['stream']);
+    expect(seen).toEqual([long]);
     await client.close();
   });
 

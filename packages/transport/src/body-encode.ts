@@ -1,6 +1,7 @@
 /** @module From what fetch takes as a body to what a call carries, with the content type that fetch would send. */
 import { Readable } from 'node:stream';
 import type { Clock, RequestBody } from '@fairlead/core';
+import { ReplayBody } from './door/replay-body.js';
 import { encodeForm } from './multipart.js';
 
 /** An encoded body. */
@@ -19,7 +20,8 @@ const none: EncodedBody = Object.freeze({ body: null, type: null });
 export const copiedBytes = 65_536;
 
 /**
- * Encodes `body`. Everything but streams and iterables can be sent again. Views and buffers are copied up to
+ * Encodes `body`. Streams and iterables can be sent again as long as a {@link ReplayBody} remembers their beginning, and must
+ * be disposed of; everything else can be at any time. Views and buffers are copied up to
  * {@link copiedBytes}; larger ones must not be written to until the call has been answered.
  * @throws TypeError for a stream that is locked or has been read from
  */
@@ -36,9 +38,9 @@ export function encodeBody(body: unknown, clock: Clock): EncodedBody {
   }
   if (body instanceof Blob) return blobBody(body);
   if (body instanceof FormData) return blobBody(encodeForm(body, clock));
-  if (body instanceof ReadableStream) return { body: { once: streamChunks(body) }, type: null };
+  if (body instanceof ReadableStream) return { body: new ReplayBody(streamChunks(body)), type: null };
   if (typeof body === 'object' && Symbol.asyncIterator in body) {
-    return { body: { once: iterableChunks(body as AsyncIterable<unknown>) }, type: null };
+    return { body: new ReplayBody(iterableChunks(body as AsyncIterable<unknown>)), type: null };
   }
   // Not String(): a symbol is an error.
   return { body: `${body}`, type: 'text/plain;charset=UTF-8' };

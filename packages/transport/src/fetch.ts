@@ -10,7 +10,6 @@ import {
   ends,
   errorCode,
   type Handler,
-  isOnce,
   openPromise,
   type Receiver,
   type Reply,
@@ -19,6 +18,7 @@ import {
   tellOf,
 } from '@fairlead/core';
 import { destinationOf } from './destination.js';
+import { ReplayBody } from './door/replay-body.js';
 import { fetchExotic, isExotic } from './exotic.js';
 import { fetchError } from './fetch-error.js';
 import {
@@ -31,7 +31,6 @@ import {
 import { type Draft, isRedirect, locationOf, maxRedirects, redirectedDraft } from './redirect.js';
 import { LeanResponse, type ResponseContext } from './response.js';
 import { isOriginForm, parseTarget, type Target, targetOf } from './target.js';
-import { refuseBody } from './upload.js';
 
 /** Where calls to one host go. */
 export interface Route {
@@ -96,7 +95,7 @@ export function createFetch(options: FetchOptions): FairleadFetch {
 /** The signal had already aborted. */
 function refused({ signal, body }: FetchRequest): Promise<never> {
   const { reason } = signal as AbortSignal;
-  if (body !== null && isOnce(body)) refuseBody(body, reason);
+  if (body instanceof ReplayBody) body.dispose(reason);
   return Promise.reject(reason);
 }
 
@@ -252,8 +251,11 @@ class FetchRun extends Scope implements ResponseContext, Receiver {
   }
 
   #hand(reply: Reply): void {
-    const response = new LeanResponse(reply, this.#draft.method, this);
+    const { method, body } = this.#draft;
+    const response = new LeanResponse(reply, method, this);
     reply.onEnd(this);
+    // Until then it may still be sent: some answer before they have read it.
+    if (body instanceof ReplayBody) reply.onEnd(() => body.dispose(null));
     this.#settle();
     this.#resolve(response as unknown as Response);
   }
@@ -317,7 +319,7 @@ class FetchRun extends Scope implements ResponseContext, Receiver {
     this.#settle();
     const { body } = this.#draft;
     const reason = fetchError(error, 'fetch failed', this.#signal, this.canceled);
-    if (body !== null && isOnce(body) && body.started !== true) refuseBody(body, reason);
+    if (body instanceof ReplayBody) body.dispose(reason);
     this.#reject(reason);
     this.close();
   }

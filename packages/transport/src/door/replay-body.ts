@@ -88,7 +88,7 @@ export class ReplayBody implements OnceBody, AsyncIterable<Uint8Array> {
     this.#tail = null;
     const input = this.#input;
     if (isStream(input)) input.destroy(error instanceof Error ? error : undefined);
-    else if (this.#source !== null) void stop(this.#source);
+    else void stop(() => this.#source ?? iteratorOf(input), error);
   }
 
   async #read(): Promise<void> {
@@ -141,9 +141,9 @@ function iteratorOf(input: AsyncIterable<Piece> | Iterable<Piece>): AsyncIterato
 }
 
 /** What a source says while it is being stopped is of no interest to anybody. */
-async function stop(source: AsyncIterator<Piece> | Iterator<Piece>): Promise<void> {
+async function stop(source: () => AsyncIterator<Piece> | Iterator<Piece>, reason: unknown): Promise<void> {
   try {
-    await source.return?.();
+    await source().return?.(reason);
   } catch {}
 }
 
