@@ -25,7 +25,7 @@ export interface HedgeOptions {
   readonly ratio: number;
   /**
    * Share of hedges that must win, from 0 to 1; below it hedging stops but for a few that find out whether it would be of
-   * use again. Default 0.65. Where everybody queues, at most half of them win.
+   * use again. Default 0.6. Where everybody queues, at most half of them win.
    */
   readonly minWinRatio: number;
   /** Answers with one of these statuses do not win while another attempt is out. Default 502, 503 and 504. */

@@ -28,7 +28,7 @@ export const hedgeDefaults: Readonly<HedgeOptions> = Object.freeze({
   minDelayMs: 1,
   minCalls: 50,
   ratio: 0.1,
-  minWinRatio: 0.65,
+  minWinRatio: 0.6,
   statuses: Object.freeze([502, 503, 504]),
   budget: null,
 });

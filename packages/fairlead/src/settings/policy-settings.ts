@@ -50,7 +50,7 @@ export interface HedgeSettings {
   readonly quantile: number;
   /** Further attempts per call at most. Default 0.1. */
   readonly ratio: number;
-  /** Share of further attempts that must win for hedging to go on. Default 0.65. */
+  /** Share of further attempts that must win for hedging to go on. Default 0.6. */
   readonly minWinRatio: number;
 }
 
