@@ -17,7 +17,7 @@ import {
 } from '@fairlead/core';
 import { announceEnd, sessionOf } from './http2-sessions.js';
 import { aloneInPipeline, enterPipeline, leavePipeline } from './pipeline.js';
-import type { Shedder } from './shed.js';
+import type { Shedder } from './shedder.js';
 import { formatTiming } from './tell.js';
 
 /** Runs what stands behind the guard; called with an error, it skips that and reports the error. */

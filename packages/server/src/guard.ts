@@ -36,7 +36,7 @@ import { aloneInPipeline } from './pipeline.js';
 import { admissionHeader, type LimitRefusal, refusalKind, refusalStatus, refuse, refuseAtOnce } from './refusal.js';
 import { sendReply } from './send-reply.js';
 import type { Serving } from './serving.js';
-import type { Door, Shedder } from './shed.js';
+import type { Door, Shedder } from './shedder.js';
 import { LOAD, loadHeader, TIMING } from './tell.js';
 
 /** Runs `work` in the ambient context of `call`, so that outbound calls made inside find it. */

@@ -4,9 +4,11 @@
  * lets go of a place. The process is simulated, the shedder is the one that ships.
  */
 
+import { readFileSync } from 'node:fs';
+import { ConfigError } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
 import { type Costs, SimulatedProcess, type Source } from '../tests/simulated-process.js';
-import { type ShedOptions, shed } from './index.js';
+import { type ShedOptions, shed, shedDefaults } from './index.js';
 
 function simulate(costs: Costs, sources: readonly Source[], options: Partial<ShedOptions> = {}, seed = 1) {
   const simulated = new SimulatedProcess(costs, seed);
@@ -174,5 +176,30 @@ describe('shed, of a server whose handlers wait for something else', () => {
     expect(late.length).toBeGreaterThan(3);
     for (const { ms } of late) expect(ms).toBeLessThan(32);
     expect(simulated.shedder).toMatchObject({ inFlight: 0, waiting: 0 });
+  });
+});
+
+describe('options of shed', () => {
+  it('are checked, all at once', () => {
+    const wrong = { maxWaitMs: 0, targetMs: 'soon', tolerance: 0.5, tenant: 'a', loop: {}, burst: 1 };
+    expect(() => shed(wrong as never)).toThrow(ConfigError);
+    try {
+      shed(wrong as never);
+    } catch (error) {
+      expect((error as ConfigError).problems.map(({ name }) => name)).toEqual(
+        Object.keys(wrong).map((name) => `shed.${name}`),
+      );
+    }
+    expect(() => shed({ minLimit: 10, maxLimit: 5 })).toThrow(/minLimit/);
+  });
+
+  it('have the defaults that the docs say', () => {
+    const page = readFileSync(new URL('../../../docs/overload.md', import.meta.url), 'utf8');
+    const told = [...page.matchAll(/^\| `(\w+)` \| `([^`]+)` \|/gm)].map(([, name, value = '']) => [
+      name,
+      value === 'null' ? null : Number(value.replaceAll('_', '')),
+    ]);
+    const { loop, clock, ...defaults } = shedDefaults;
+    expect(Object.fromEntries(told)).toEqual(defaults);
   });
 });

@@ -4,119 +4,16 @@
  * classes and for telling callers, Netflix's concurrency-limits for how many at a time.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import {
-  type Checks,
-  type Clock,
-  check,
-  checks,
-  criticalities,
-  resolveOptions,
-  systemClock,
-  Timer,
-} from '@fairlead/core';
-import { Demand } from './demand.js';
-import { type EventLoop, eventLoop } from './event-loop.js';
+import { type Clock, criticalities, Timer } from '@fairlead/core';
+import { Demand, WINDOW_MS } from './demand.js';
+import type { EventLoop } from './event-loop.js';
 import type { Next } from './exchange.js';
 import { FairShares } from './fair-shares.js';
 import { GradientLimit } from './gradient-limit.js';
-import type { InboundHeaders } from './inbound-headers.js';
+import { resolveShed, type ShedOptions } from './shed-options.js';
+import type { Door, Shedder } from './shedder.js';
 import { formatLoad } from './tell.js';
 import { Waiting, WaitingLines } from './waiting-line.js';
-
-/** Options of {@link shed}. */
-export interface ShedOptions {
-  /** How long a request may wait while there is only a burst, in ms. Default 100. */
-  readonly maxWaitMs: number;
-  /** How long it may wait in an overload, in ms, if handlers are fast enough for that. Default 5. */
-  readonly targetMs: number;
-  /** How many may wait. Default 1,000. */
-  readonly maxWaiting: number;
-  /** The least that a limit on handlers at work is lowered to. Default 4. */
-  readonly minLimit: number;
-  /** The most that it is raised to. Default 1,000. */
-  readonly maxLimit: number;
-  /** What it begins with. Default 100. */
-  readonly initialLimit: number;
-  /** How many times as long as when not crowded handlers may take before there are fewer at a time. Default 1.5. */
-  readonly tolerance: number;
-  /** From which share of the heap's limit on the least critical are refused; the most critical are so at the limit. Default 0.9. */
-  readonly heapRatio: number;
-  /**
-   * Tells tenants apart: in an overload, those who ask for more than an equal share come after the others of their class.
-   * Must not throw. Default null: all are one.
-   */
-  readonly tenant: ((request: IncomingMessage) => string) | null;
-  /** The process that is protected. Default: the event loop of this thread. */
-  readonly loop: EventLoop;
-  /** Time and chance. Default: the real clock. */
-  readonly clock: Clock;
-}
-
-/** Defaults of {@link ShedOptions}. */
-export const shedDefaults: Readonly<ShedOptions> = Object.freeze({
-  maxWaitMs: 100,
-  targetMs: 5,
-  maxWaiting: 1_000,
-  minLimit: 4,
-  maxLimit: 1_000,
-  initialLimit: 100,
-  tolerance: 1.5,
-  heapRatio: 0.9,
-  tenant: null,
-  loop: eventLoop,
-  clock: systemClock,
-} satisfies ShedOptions);
-
-const rules: Checks<ShedOptions> = {
-  maxWaitMs: checks.ms(1, 60_000),
-  targetMs: checks.ms(1, 60_000),
-  maxWaiting: checks.integer(1, 1_000_000),
-  minLimit: checks.integer(1),
-  maxLimit: checks.integer(1),
-  initialLimit: checks.integer(1),
-  tolerance: checks.number(1, 100),
-  heapRatio: checks.ratio(),
-  tenant: checks.orNull(checks.fn('a function from a request to a string')),
-  loop: check('an event loop: afterReading, activeMs, heapRatio', (v) => isLoop(v)),
-  clock: checks.object('a clock'),
-};
-
-function isLoop(value: unknown): boolean {
-  const { afterReading, activeMs, heapRatio } = (value ?? {}) as Partial<EventLoop>;
-  return [afterReading, activeMs, heapRatio].every((each) => typeof each === 'function');
-}
-
-/** Who lets requests in, and turns them away, as a shedder says. */
-export interface Door {
-  /** The rank of a request that says nothing of itself. */
-  readonly ordinary: number;
-  /** What a request says of itself, as far as it is believed. The object may be used again, so read it at once. */
-  read(request: IncomingMessage): InboundHeaders;
-  /** Takes a request that came at `at` to its handler at `now`; `leave` of the shedder is called once it has been answered. */
-  letIn(request: IncomingMessage, response: ServerResponse, next: Next, at: number, now: number): void;
-  /** Answers in place of the handler that there is no room. */
-  turnAway(request: IncomingMessage, response: ServerResponse): void;
-}
-
-/** Decides whom a server lets in. Made by {@link shed}, one for each guard. */
-export interface Shedder {
-  /** A request has come at monotonic time `at`: lets it in through `door`, now or soon, or turns it away. */
-  arrive(door: Door, request: IncomingMessage, response: ServerResponse, next: Next, at: number): void;
-  /** A request that was let in has been answered, after `ms`, or, for null, has ended otherwise. */
-  leave(ms: number | null): void;
-  /** What is asked of this process, over what it can do. */
-  readonly demand: number;
-  /** The share of what is asked for that is let in, 0 to 1, in the form that callers are told; null while all is. */
-  readonly admission: string | null;
-  /** How loaded this process is, in the text form of ORCA's load reports. */
-  readonly loadReport: string;
-  /** How many handlers may work at a time, at present. */
-  readonly limit: number;
-  /** How many do. */
-  readonly inFlight: number;
-  /** How many wait. */
-  readonly waiting: number;
-}
 
 /** Up to this demand, nobody is in a hurry. Clients who wait for answers can fill a server to 1, and no further. */
 const CALM = 1.05;
@@ -135,8 +32,8 @@ const RANKS = criticalities.length * 2;
  * for, and a burst of the others passes at its expense.
  */
 const PATIENCE = 4;
-/** The share of the heap's limit between where one class is beginning to be refused and where all of it is. */
-const MEMORY_EVERY = 10;
+/** Memory is looked at, and the last line found anew, once in so many windows. */
+const RARELY = 10;
 
 class OverloadShedder extends Timer implements Shedder {
   readonly #options: Readonly<ShedOptions>;
@@ -352,7 +249,7 @@ class OverloadShedder extends Timer implements Shedder {
   #endWindow(now: number): void {
     const { maxWaitMs, targetMs, maxWaiting, heapRatio } = this.#options;
     const demand = this.#demand;
-    const elapsed = demand.windowEnd === Number.NEGATIVE_INFINITY ? 0 : now - demand.windowEnd + 50;
+    const elapsed = demand.windowEnd === Number.NEGATIVE_INFINITY ? 0 : now - demand.windowEnd + WINDOW_MS;
     const crowding =
       this.#crowded && elapsed > 0 ? ((demand.arrived / elapsed) * this.#handlerMs) / this.#limit.value : 0;
     const pace = demand.admitted > 0 && elapsed > 0 ? elapsed / demand.admitted : maxWaitMs;
@@ -361,7 +258,7 @@ class OverloadShedder extends Timer implements Shedder {
     this.#windows++;
     this.#report = null;
     if (this.#windows % 2 === 0) this.#limit.update(demand.value <= 0.9);
-    if (this.#windows % MEMORY_EVERY === 1) {
+    if (this.#windows % RARELY === 1) {
       this.#last = this.#lines.last()?.rank ?? 0;
       this.#memory = this.#loop.heapRatio();
       const over = (this.#memory - heapRatio) / Math.max(1e-3, 1 - heapRatio);
@@ -379,8 +276,8 @@ class OverloadShedder extends Timer implements Shedder {
 
 /**
  * Makes a shedder, for the guard's option of this name.
- * @throws ConfigError if an option is unknown or wrong
+ * @throws ConfigError if an option is unknown or wrong, or `minLimit` is above `maxLimit`
  */
 export function shed(options?: Partial<ShedOptions>): Shedder {
-  return new OverloadShedder(resolveOptions('shed', options, shedDefaults, rules));
+  return new OverloadShedder(resolveShed(options));
 }
