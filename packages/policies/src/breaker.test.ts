@@ -9,11 +9,13 @@ import {
   type Leave,
   nothingToReport,
   Outcome,
+  RejectedError,
   type Verdict,
 } from '@fairlead/core';
 import {
   callTo,
   checkLeaks,
+  fail,
   hang,
   recordEvents,
   refuse,
@@ -235,6 +237,35 @@ describe.each(['own', 'opossum'] as const)('breaker, engine %s', (engine) => {
     await expect(send()).rejects.toMatchObject({ code: 'ERR_REJECTED', by: 'breaker' });
     expect(backend.calls.length).toBe(6);
     checkLeaks({ clock, backend, scopes: [call.scope] });
+  });
+
+  it('in a stack: is neither opened nor closed by what was refused on this side, or is no fault of the service', async () => {
+    const clock = new VirtualClock();
+    const subject = breaker({ minCalls: 2, engine, jitterRatio: 0, openMs: 1_000 });
+    const layer = gate(subject);
+    const full = fail(() => new RejectedError({ by: 'concurrency' }));
+    // opossum counts a lack of capacity as a failure, and an error that its filter lets pass as a success.
+    const backend = scripted([full, full, full, full, reset(), reset(), full, reply(429), reply(404)]);
+    const send = () => layer(callTo('payments', { clock }), backend).catch(() => {});
+    for (let i = 0; i < 4; i++) await send();
+    expect(subject.snapshot()).toMatchObject({ state: 'closed', calls: 0 });
+    for (let i = 0; i < 2; i++) await send();
+    expect(subject.state).toBe('open');
+    await clock.advance(1_000);
+    for (let i = 0; i < 2; i++) {
+      await send();
+      expect(subject.state).toBe('halfOpen');
+    }
+    await send();
+    expect(subject.state).toBe('closed');
+  });
+
+  it('stays open for as long as it was to when it is restored right after it has opened', () => {
+    const first = rig();
+    first.pass('failure', 20);
+    const second = rig();
+    second.subject.restore(JSON.parse(JSON.stringify(first.subject.snapshot())), { clock: second.clock });
+    expect([second.admit(), second.subject.snapshot().probeInMs]).toEqual([null, 5_000]);
   });
 
   it('arms no real timer, opened again and again', async () => {

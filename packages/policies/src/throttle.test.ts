@@ -118,14 +118,23 @@ describe('throttle', () => {
     const send = () => layer(callTo('s', { clock }), backend).catch(() => {});
     for (let i = 0; i < 100; i++) await send();
     expect(subject.refusing(clock.now())).toBe(0.9);
-    for (const wrong of ['2', '-1', 'x', '']) {
+    for (const wrong of ['2', '-1', 'x', '', '.5', '1.5', '0.1234567', '5e-1', '0.5, 0.5', ' 0.5']) {
       headers = { [admissionHeader]: wrong };
       for (let i = 0; i < 50; i++) await send();
       expect(subject.refusing(clock.now())).toBe(0.9);
     }
-    headers = { [admissionHeader]: '0.75' };
-    for (let i = 0; i < 50; i++) await send();
-    expect(subject.refusing(clock.now())).toBe(0.25);
+    for (const [text, share] of [
+      ['0.75', 0.25],
+      ['0.750', 0.25],
+      ['0.900000', 0.1],
+      ['1.0', 0],
+      ['1', 0],
+      ['0.75', 0.25],
+    ] as const) {
+      headers = { [admissionHeader]: text };
+      for (let i = 0; i < 50; i++) await send();
+      expect(subject.refusing(clock.now())).toBeCloseTo(share, 9);
+    }
     await clock.advance(1_001);
     expect(subject.refusing(clock.now())).toBeGreaterThan(0.5);
   });

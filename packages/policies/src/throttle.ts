@@ -46,8 +46,12 @@ export const throttleDefaults: Readonly<ThrottleOptions> = Object.freeze({
 });
 
 /**
- * The reply header by which a service tells how much of what it is asked it admits at the moment, from 0 to 1. Where it is
- * there, nothing has to be guessed, and recovery takes as long as the next reply.
+ * The reply header by which a service tells how much of what it is asked it admits at the moment. Where it is there, nothing
+ * has to be guessed, and recovery takes as long as the next reply.
+ *
+ * Its value is a share from 0 to 1 in decimals, with a leading digit and at most six after the point: `0`, `0.25`, `0.250`,
+ * `1`. Anything else, a list included, says nothing. It stands on accepted answers as well as on refusals, counts for a
+ * second, and is not there where a service has nothing to say.
  */
 export const admissionHeader = 'x-fairlead-admission';
 
