@@ -125,7 +125,8 @@ for (const scenario of scenarios) {
   );
   row(name, 'requests at the last, per call', '×', last);
   row(name, 'good calls', '%', good * 100);
-  if (scenario.held) check(`${name}: requests at the last service, per call at the top`, last, '×', BAR);
+  // To two digits, which is what is asked for.
+  if (scenario.held) check(`${name}: requests at the last, per call at the top`, Number(last.toFixed(2)), '×', BAR);
 }
 if (!short) save('chain', rows);
 process.exit();

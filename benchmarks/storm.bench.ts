@@ -35,13 +35,22 @@ const ways: readonly Way[] = [
   { name: 'fairlead, a guarded server', callers: 'fairlead', server: 'guarded' },
 ];
 
+/** What callers tell: for each tenth of a second, the calls that were begun then, and those of them that were answered well. */
+interface Told {
+  readonly begun: readonly number[];
+  readonly good: readonly number[];
+}
+
 interface Result {
-  /** Good answers per second before the blackout, and in the last five seconds. */
+  /** Share of the calls begun before the blackout, and in the last five seconds, that were answered well. */
   readonly before: number;
   readonly after: number;
   /** Requests per second that arrived in the last five seconds. */
   readonly arrivals: number;
-  /** From the end of the blackout to the first second with 98 % of what was before; Infinity if there is none. */
+  /**
+   * From the end of the blackout to the first second of whose calls 98 % of the share before were answered well; Infinity
+   * if there is none. A share, so that a busy machine, on which all of this goes slower for a moment, does not decide.
+   */
   readonly recoveryMs: number;
 }
 
@@ -50,7 +59,7 @@ async function run({ callers, server }: Way): Promise<Result> {
   const load = await startApart<string>('storm/callers.ts', callers, database.ready, String(PER_SECOND), String(END));
   const begun = systemClock.now();
   const at = (seconds: number): Promise<void> => sleep(systemClock, begun + seconds * 1_000 - systemClock.now());
-  const told = once(load.process, 'message') as Promise<[number[]]>;
+  const told = once(load.process, 'message') as Promise<[Told]>;
   load.process.send('go');
   await at(FROM);
   database.process.kill('SIGSTOP');
@@ -59,26 +68,32 @@ async function run({ callers, server }: Way): Promise<Result> {
   // The clock of the callers began a little later than this one, and their slots with it: by less than a slot.
   await at(END - 5);
   const arrived = await arrivals(database);
-  const [good] = await told;
+  await at(END);
   const more = (await arrivals(database)) - arrived;
+  const [{ begun: calls, good }] = await told;
   for (const { process: each } of [load, database]) each.kill('SIGKILL');
-  const perSecond = (from: number, to: number): number => {
-    return good.slice(from * 10, to * 10).reduce((a, b) => a + b, 0) / (to - from);
+  const sum = (of: readonly number[], from: number, to: number): number => {
+    return of.slice(from * 10, to * 10).reduce((a, b) => a + b, 0);
   };
-  const before = perSecond(FROM / 2, FROM);
+  const share = (from: number, to: number): number => sum(good, from, to) / sum(calls, from, to);
+  const before = share(FROM / 2, FROM - 1);
   let recoveryMs = Number.POSITIVE_INFINITY;
   for (let slot = TO * 10; slot + 10 <= END * 10; slot++) {
-    if (perSecond(slot / 10, slot / 10 + 1) < 0.98 * before) continue;
+    if (!(share(slot / 10, slot / 10 + 1) >= 0.98 * before)) continue;
     recoveryMs = (slot - TO * 10) * 100;
     break;
   }
-  return { before, after: perSecond(END - 5, END), arrivals: more / 5, recoveryMs };
+  return { before, after: share(END - 5, END), arrivals: more / 5, recoveryMs };
 }
 
 async function arrivals({ process: server }: Apart<string>): Promise<number> {
   const told = once(server, 'message') as Promise<[number]>;
   server.send('how many?');
   return (await told)[0];
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
 }
 
 const rows: Row[] = [];
@@ -93,11 +108,12 @@ for (const way of ways) {
   const { before, after, arrivals, recoveryMs } = await run(way);
   const recovered = Number.isFinite(recoveryMs) ? `after ${(recoveryMs / 1_000).toFixed(1)} s` : 'never';
   console.log(
-    `  ${way.name.padEnd(42)} ${before.toFixed(0)} good/s before, ${after.toFixed(0)} at the end; ` +
+    `  ${way.name.padEnd(42)} ${percent(before)} good before, ${percent(after)} at the end; ` +
       `${arrivals.toFixed(0)} requests/s; recovered ${recovered}`,
   );
   row(way.name, 'recovery, -1 is never', 'ms', recoveryMs);
-  row(way.name, 'goodput at the end', '1/s', after);
+  row(way.name, 'good before', '%', before * 100);
+  row(way.name, 'good at the end', '%', after * 100);
   row(way.name, 'requests at the end', '1/s', arrivals);
   if (way.name === 'fairlead, a guarded server') {
     check('fairlead, a guarded server: back to 98 % of the goodput before', recoveryMs, 'ms', 1_000);

@@ -1,6 +1,6 @@
 /**
- * @module Callers of the database in a process of their own: so many calls per second, whatever becomes of them, and when
- * the good answers came. `node callers.ts KIND ORIGIN PER_SECOND SECONDS`
+ * @module Callers of the database in a process of their own: so many calls per second, whatever becomes of them, and how many
+ * of those that were begun at what time were answered well. `node callers.ts KIND ORIGIN PER_SECOND SECONDS`
  */
 import { createClient, later, systemClock } from 'fairlead';
 import pRetry from 'p-retry';
@@ -57,26 +57,29 @@ const kinds: Readonly<Record<string, () => Ask>> = {
 
 const ask = (kinds[kind] as () => Ask)();
 const endMs = Number(seconds) * 1_000;
-/** Good answers by the tenth of a second in which they came. */
-const good = new Array<number>(endMs / 100).fill(0);
+/** Calls by the tenth of a second in which they were begun, and those of them that were answered well. */
+const [begun, good] = [0, 0].map(() => new Array<number>(endMs / 100).fill(0)) as [number[], number[]];
+/** After the last call, what still has a chance has its time. */
+const LAST_MS = (RETRIES + 1) * TIMEOUT_MS;
 process.send?.('ready');
 process.once('message', () => {
-  const begun = systemClock.now();
+  const first = systemClock.now();
   let made = 0;
   const turn = (): void => {
-    const ms = systemClock.now() - begun;
+    const ms = systemClock.now() - first;
     // As many as should have been made by now: a turn that comes late makes up for it.
-    for (; made < Math.min(ms, endMs) * (Number(perSecond) / 1_000); made++) {
+    for (; made < (Math.min(ms, endMs) * Number(perSecond)) / 1_000; made++) {
+      const slot = Math.min(good.length - 1, Math.floor(ms / 100));
+      (begun[slot] as number)++;
       ask().then(
         (well) => {
-          const slot = Math.floor((systemClock.now() - begun) / 100);
-          if (well && slot < good.length) (good[slot] as number)++;
+          if (well) (good[slot] as number)++;
         },
         () => {},
       );
     }
     if (ms < endMs) later(systemClock, 4, turn);
-    else process.send?.(good);
+    else later(systemClock, LAST_MS, () => process.send?.({ begun, good }));
   };
   turn();
 });

@@ -8,7 +8,7 @@ import { callOf, guard } from 'fairlead/node';
 const perMs = Number(process.argv[2]) / 1_000;
 const guarded = process.argv[3] === 'guarded';
 /** A pause that is longer than this was none of ours: nothing has been done meanwhile, and nothing is made up for. */
-const LONGEST_MS = 100;
+const LONGEST_MS = 250;
 let arrived = 0;
 let credit = 0;
 let last = performance.now();
