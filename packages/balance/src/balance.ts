@@ -42,7 +42,7 @@ const SMALL = 64;
  * if nobody is healthy, anybody: health alone never refuses a call.
  * Load is counted until the reply is over, health and latency are judged when its head arrives.
  *
- * Calls that come before discovery has answered wait, as long as their scope allows.
+ * Calls that come before discovery has answered wait, as long as their scope and the bounds of the cluster allow.
  * @throws ConfigError on unknown or wrong options; NoEndpointError (as a rejection) if there is nobody to send to
  */
 export function balance(options: BalanceOptions): Middleware {
@@ -56,16 +56,16 @@ export function balance(options: BalanceOptions): Middleware {
   );
   const choose = picker as Picker;
   return relay('balance', (call, next, receiver) => {
-    const node = choice(cluster, choose, call);
+    cluster.start();
+    const node = cluster.waking ? null : choice(cluster, choose, call);
     if (node === null) void nobody(cluster, choose, call, next, receiver);
     else send(node, call, cluster.roster.now, next, receiver);
   });
 }
 
 function choice(cluster: Cluster, picker: Picker, call: Call): Node | null {
-  cluster.start();
   const { roster } = cluster;
-  if (roster.members.length === 0 || cluster.waking) return null;
+  if (roster.members.length === 0) return null;
   const nodes = roster.preferred(call.at);
   const { tried } = call;
   if (tried.size === 0 || nodes.length === 0) {

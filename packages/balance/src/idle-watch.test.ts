@@ -4,16 +4,22 @@ import { createEndpoint, type Resolver, type ResolverUpdate, type Scope } from '
 import { callTo, reply, scripted, VirtualClock } from '@fairlead/testing';
 import { describe, expect, it } from 'vitest';
 import { balance } from './balance.js';
-import { Cluster } from './cluster.js';
+import { Cluster, type ClusterOptions } from './cluster.js';
 
 const IDLE = 60_000;
 
-function make(idleMs: number | false | 'default' = IDLE) {
+function make(idleMs: number | false | 'default' = IDLE, options: Partial<ClusterOptions> = {}) {
   const clock = new VirtualClock();
   const runtime = { clock };
   const watches: { tell: (update: ResolverUpdate) => void; scope: Scope }[] = [];
   const resolver: Resolver = { name: 'told://', watch: (tell, scope) => void watches.push({ tell, scope }) };
-  const cluster = new Cluster({ service: 'payments', resolver, runtime, ...(idleMs === 'default' ? {} : { idleMs }) });
+  const cluster = new Cluster({
+    service: 'payments',
+    resolver,
+    runtime,
+    ...(idleMs === 'default' ? {} : { idleMs }),
+    ...options,
+  });
   const layer = balance({ cluster });
   const backend = scripted(reply(200));
   const asked: string[] = [];
@@ -44,6 +50,19 @@ describe('a service that nobody calls', () => {
     await clock.advance(2_000);
     expect([cluster.watching, watches[0]?.scope.canceled, clock.pending]).toEqual([false, true, 0]);
     expect(cluster.members.map((node) => node.endpoint.id)).toEqual(['a']);
+  });
+
+  it('lets calls beyond those that may wait go to who was known, when it is called again', async () => {
+    const { clock, cluster, send, tell, asked } = make(IDLE, { maxWaiting: 1 });
+    const first = send();
+    tell('a');
+    await first;
+    await clock.advance(2 * IDLE);
+    expect(cluster.watching).toBe(false);
+    const waiting = send();
+    expect([await send(), cluster.waiting, asked]).toEqual([200, 1, ['a', 'a']]);
+    tell('b');
+    expect([await waiting, asked.at(-1)]).toEqual([200, 'b']);
   });
 
   it('is watched for good with false', async () => {
