@@ -3,7 +3,6 @@ import {
   type Call,
   canSend,
   checks,
-  discard,
   errorCode,
   type FairleadError,
   type Handler,
@@ -68,8 +67,7 @@ async function ask(handler: Handler, call: Call, service: string, timeoutMs: num
   scope.expireAt(at + timeoutMs, 'call', timeoutMs, service);
   try {
     const reply = await handler(call.with({ service, scope, at, attempt: 1, endpoint: null, tried: new Tried() }));
-    if (scope.canceled) discard(reply);
-    else reply.onEnd(scope);
+    reply.onEnd(scope);
     return reply;
   } catch (error) {
     scope.close();

@@ -211,6 +211,16 @@ describe('fallback to a stale answer', () => {
     await expect(stale.textOf({ path: '/b' })).rejects.toMatchObject({ code: 'ERR_TRANSPORT' });
   });
 
+  it('counts an answer once, however often it is given, and lets no giant push the others out', async () => {
+    const giant = sized('x'.repeat(500));
+    const script: Script = (call, n) => (call.path === '/giant' ? giant : n > 102 ? refuse() : sized(call.path));
+    const { textOf } = rig(script, { maxBytes: 300 });
+    await textOf({ path: '/b' });
+    for (let i = 0; i < 100; i++) await textOf({ path: '/a' });
+    await textOf({ path: '/giant' });
+    expect([await textOf({ path: '/a' }), await textOf({ path: '/b' })]).toEqual(['/a', '/b']);
+  });
+
   it('stays within its bounds, whatever comes', async () => {
     const each = fc.record({ path: fc.nat(30), length: fc.nat(60), after: fc.nat(400) });
     await fc.assert(

@@ -182,6 +182,25 @@ describe('pace', () => {
     expect([backend.calls.length, asked]).toEqual([20, 20]);
   });
 
+  it('tells a limiter that is handed in what it learns, and does not mind if that cannot be reached', async () => {
+    const told: unknown[] = [];
+    const limiter = {
+      schedule: <R>(job: () => PromiseLike<R>) => Promise.resolve(job()),
+      async updateSettings(settings: unknown): Promise<void> {
+        told.push(settings);
+        throw new Error('redis is gone');
+      },
+      begin: (_: unknown, perSecond: number) => void told.push(perSecond),
+      hold: (ms: number) => void told.push(ms),
+    };
+    // An unhandled rejection would fail the run.
+    const { send, advance, backend } = rig(reply(429, { headers: { 'retry-after': '2' } }), { limiter });
+    send();
+    send();
+    await advance(5);
+    expect([backend.calls.length, told]).toEqual([2, [100, { minTime: 20 }, 2_000]]);
+  });
+
   it('measures the attempt from the end of the wait', async () => {
     const { send, advance, backend } = rig(reply(), { perSecond: 10 });
     send();
