@@ -280,6 +280,20 @@ describe('retry', () => {
       expect(retries).toBeLessThanOrEqual(2_000 * 0.1 + 1);
     });
 
+    it('knows which retries failed: ten of those are enough for a process without traffic, a hundred that help are not too many', async () => {
+      const clock = new VirtualClock();
+      const ask = async (script: Script): Promise<number> => {
+        const backend = scripted(script);
+        const handler = compose([retry({ attempts: 2 })], backend);
+        for (let i = 0; i < 50; i++) await clock.run(handler(callTo('a', { clock }))).catch(() => {});
+        await clock.advance(60_000);
+        return backend.calls.length - 50;
+      };
+      expect(await ask(reset())).toBe(10);
+      expect(await ask(reply(503))).toBe(10);
+      expect(await ask(Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? reset() : reply(200))))).toBe(50);
+    });
+
     it('is not paid into by an attempt that somebody else makes again', async () => {
       const budget = retryBudget({ minPerSecond: 0 });
       const handler = compose([retry({ budget })], scripted(reply(200)));
