@@ -1,9 +1,11 @@
 // Catches: a call that takes longer than it may in any of its phases, ends before its time, says something else than that
 // its time is up, hides what it had tried, or begins although its time is up. Real time: early is always wrong; how late is
 // too late depends on the machine, which others use as well.
-import { type Middleware, sleep, systemClock } from '@fairlead/core';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { type Middleware, systemClock } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { attempts, type Failure, get, type Told, until, worlds } from '../test/world.js';
+import { attempts, type Failure, get, type Replica, type Site, type Told, until, worlds } from '../test/world.js';
 
 const world = worlds();
 const MS = 100;
@@ -111,9 +113,12 @@ describe('a call whose time is up', () => {
 
   it('ends also while a layer of the user does not listen', async () => {
     const site = await world.http((_request, response) => void response.end('ok'));
+    const woken = Promise.withResolvers<void>();
+    const late: Promise<unknown>[] = [];
     const deaf: Middleware = async (call, next) => {
-      await sleep(systemClock, 400);
-      return next(call);
+      await woken.promise;
+      late.push(next(call));
+      return late.at(-1) as ReturnType<typeof next>;
     };
     for (const layers of [{ call: [deaf] }, { attempt: [deaf] }]) {
       const client = world.service([site.origin], { timeoutMs: 50, attemptTimeoutMs: false, layers });
@@ -121,27 +126,28 @@ describe('a call whose time is up', () => {
       expect(failure(got).cause).toMatchObject({ code: 'ERR_TIMEOUT', of: 'call' });
       expect(got.ms).toBeLessThan(50 + LATE_MS);
     }
-    await sleep(systemClock, 360);
+    woken.resolve();
+    await until(() => late.length > 1, 'the layers awake');
+    await Promise.allSettled(late);
     expect(site.requests).toBe(0);
   });
 
   it('is not sent, although no timer could fire while the event loop was blocked', async () => {
-    const replica = await world.replica();
+    const site = await world.http((_request, response) => void response.end('ok'));
     let blockMs = 0;
     const blocks: Middleware = (call, next) => {
       block(blockMs);
       return next(call);
     };
     for (const layers of [{ call: [blocks] }, { attempt: [blocks] }]) {
-      const client = world.service([replica.origin], { timeoutMs: 30, layers });
+      const client = world.service([site.origin], { timeoutMs: 30, layers });
       blockMs = 0;
       // An idle connection waits for the next.
       while (!('status' in (await get(client.fetch))));
-      const before = replica.requests;
+      const before = site.requests;
       blockMs = 60;
       expect(failure(await get(client.fetch)).cause).toMatchObject({ code: 'ERR_TIMEOUT' });
-      await sleep(systemClock, 30);
-      expect(replica.requests).toBe(before);
+      await nothingBut(site, before);
     }
   });
 
@@ -156,10 +162,17 @@ describe('a call whose time is up', () => {
     block(250);
     const [, third] = await Promise.all(calls);
     expect(third).toMatchObject({ error: { cause: { code: 'ERR_TIMEOUT' } } });
-    await sleep(systemClock, 30);
-    expect(replica.requests).toBe(2);
+    await nothingBut(replica, 2);
   });
 });
+
+/** Whatever was sent before has arrived before a request that is sent now. */
+async function nothingBut(server: Replica | Site, requests: number): Promise<void> {
+  const [reply] = (await once(request(server.origin, { agent: false }).end(), 'response')) as [IncomingMessage];
+  reply.resume();
+  await until(() => server.requests > requests, 'the last request');
+  expect(server.requests).toBe(requests + 1);
+}
 
 function block(ms: number): void {
   const end = systemClock.now() + ms;

@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sleep, systemClock } from '@fairlead/core';
+import { systemClock } from '@fairlead/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { attempts, type Got, get, type Told, tally, until, worlds } from '../test/world.js';
 
@@ -122,9 +122,11 @@ describe('a service from a file, under load', () => {
     expect(slowest).toBeLessThan(3_000);
     await client.close();
     const told = client.events.length;
-    rotate(16);
-    // Longer than a change takes to be read.
-    await sleep(systemClock, 200);
+    const other = world.client({ services: { svc: `file://${folder}/services.json#svc` } });
+    await get(other.fetch);
+    const present = rotate(16);
+    // Who still looks has seen it.
+    await until(() => String(origins(other)) === String(present), 'the last rotation');
     expect(client.events.length).toBe(told);
   });
 });

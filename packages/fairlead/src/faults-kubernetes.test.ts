@@ -3,12 +3,12 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { createEndpoint, sleep, systemClock } from '@fairlead/core';
+import { createEndpoint } from '@fairlead/core';
 import { connectTo, kubernetes } from '@fairlead/kubernetes';
 import { createTransport } from '@fairlead/transport';
 import { expect, it } from 'vitest';
 import { certificate } from '../test/certificate.js';
-import { type Got, get, type Replica, type Told, tally, until, worlds } from '../test/world.js';
+import { attempts, type Got, get, type Replica, type Told, tally, until, worlds } from '../test/world.js';
 
 const world = worlds();
 const script = fileURLToPath(new URL('../../kubernetes/test/api-process.ts', import.meta.url));
@@ -78,16 +78,22 @@ class Pods {
   }
 
   /** Every pod is replaced, one at a time: a new one is ready before an old one leaves, and that one serves for a while. */
-  async roll(): Promise<void> {
+  async roll(client: Told): Promise<void> {
     for (const old of [...this.running]) {
       await this.add(1);
       await this.publish([old]);
-      await sleep(systemClock, 100);
+      await furtherCalls(client, 30);
       await this.remove(old);
-      await sleep(systemClock, 50);
+      await furtherCalls(client, 30);
       old.process.kill('SIGKILL');
     }
   }
+}
+
+/** Waits for so many more attempts to end. */
+function furtherCalls(client: Told, count: number): Promise<void> {
+  const before = attempts(client);
+  return until(() => attempts(client) >= before + count, `${count} more attempts`);
 }
 
 /** Calls, 16 at a time, until `done`. */
@@ -135,7 +141,7 @@ it(
   'a rolling update of every pod under load: no failed call',
   () =>
     serving(async (_api, pods, client) => {
-      const calls = await loadUntil(client, pods.roll());
+      const calls = await loadUntil(client, pods.roll(client));
       expect(tally(calls)).toEqual({ 200: calls.length });
       expect(calls.length).toBeGreaterThan(100);
       await until(() => `${origins(client)}` === `${here(pods)}`, 'the new pods');
@@ -149,7 +155,7 @@ it(
     serving(async (api, pods, client) => {
       const away = async (): Promise<void> => {
         await api.tell('stop');
-        await sleep(systemClock, 1_500);
+        await furtherCalls(client, 500);
         expect(known(client)).toBe(3);
         await api.tell('compact');
         await api.tell('start');
@@ -176,10 +182,10 @@ it(
         // Nobody says that it leaves: the calls find out.
         await pods.remove(old);
         old.process.kill('SIGKILL');
-        await sleep(systemClock, 1_000);
+        await furtherCalls(client, 300);
         await api.tell('start');
         await until(() => `${origins(client)}` === `${here(pods)}`, 'the pods that are left');
-        await pods.roll();
+        await pods.roll(client);
       };
       const calls = await loadUntil(client, away());
       expect(tally(calls)).toEqual({ 200: calls.length });
@@ -195,7 +201,7 @@ it(
         api.freeze('SIGSTOP');
         await pods.add(1);
         const published = pods.publish();
-        await sleep(systemClock, 500);
+        await furtherCalls(client, 200);
         expect(known(client)).toBe(3);
         api.freeze('SIGCONT');
         await published;

@@ -138,9 +138,11 @@ describe('a service that is restarted one replica after another, without any gra
     for (const replica of replicas) {
       const index = replicas.indexOf(replica);
       const gone = once(replica.process, 'close');
+      const failed = (): number => client.events.filter(({ type }) => type === 'attempt.failed').length;
+      const before = failed();
       replica.process.kill('SIGKILL');
       await gone;
-      await sleep(systemClock, 50);
+      await until(() => failed() > before, 'somebody who has noticed');
       const fresh = await world.replica({ DELAY: '5', PORT: new URL(replica.origin).port });
       await until(() => fresh.requests > 5, 'requests at the new one');
       await until(() => client.describe().svc?.endpoints[index]?.health === 'healthy', 'the new one in use');
