@@ -104,7 +104,7 @@ export class Connections {
   closeSilent(): void {
     this.#sessions.close();
     for (const sockets of [this.#sockets, this.#secure]) {
-      for (const socket of sockets) if (this.#awaitsRequest(socket)) socket.destroy();
+      for (const socket of sockets) if (this.#awaitsRequest(socket) || this.#isUnknownSession(socket)) socket.destroy();
     }
   }
 
@@ -141,6 +141,18 @@ export class Connections {
   #awaitsRequest(socket: ServedSocket): boolean {
     const server = socket.server as MaybeHttpServer;
     return socket.bytesRead === 0 && this.#servers.has(server) && server.closeIdleConnections !== undefined;
+  }
+
+  /**
+   * Whether this is a connection of HTTP/2 that was there before its server was known and has not made a request since. Node 22
+   * does not close those with their server.
+   */
+  #isUnknownSession(socket: ServedSocket): boolean {
+    const server = socket.server as MaybeHttpServer;
+    if (!this.#servers.has(server) || !('updateSettings' in server)) return false;
+    // A server with TLS may speak HTTP/1.1 as well.
+    const speaksIt = !('setSecureContext' in server) || (socket as { alpnProtocol?: unknown }).alpnProtocol === 'h2';
+    return speaksIt && !this.#sessions.isOn(socket);
   }
 
   #writing(server: Server): boolean {

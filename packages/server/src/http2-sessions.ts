@@ -3,7 +3,7 @@
  * requests are wanted, which still lets those pass that are on their way; then the end, once all are answered.
  */
 import type { Http2ServerRequest, Http2Session } from 'node:http2';
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 
 const told: unique symbol = Symbol('fairlead.told');
 
@@ -40,6 +40,14 @@ export class Http2Sessions {
     if (this.#sessions.has(session)) return;
     this.#sessions.add(session);
     session.once('close', () => this.#sessions.delete(session));
+  }
+
+  /** Whether one of them is on `socket`; known by its other end, since a session shows a stand-in for its socket only. */
+  isOn(socket: Socket): boolean {
+    for (const { socket: own } of this.#sessions) {
+      if (own?.remotePort === socket.remotePort && own?.remoteAddress === socket.remoteAddress) return true;
+    }
+    return false;
   }
 
   /** Gives notice to all that are open. */
