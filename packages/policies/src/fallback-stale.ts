@@ -77,7 +77,7 @@ export class StaleReplies {
     if (key === null) return reply;
     const length = lengthOf(call, reply, this.#options.maxBodyBytes);
     const forMs = lifetimeMs(reply, this.#options.maxAgeMs);
-    if (length === null || forMs === null || asks(headerOf(call.headers, 'cache-control'), 'no-store')) return reply;
+    if (length === null || forMs === null || noStore.test(headerOf(call.headers, 'cache-control') ?? '')) return reply;
     return withBody(reply, new Copying(reply.body, length, (body) => this.#add(key, call, reply, body, forMs)));
   }
 
@@ -145,9 +145,7 @@ function lengthOf(call: Call, reply: Reply, most: number): number | null {
 /** For how long it may stand in, in ms; null if it may not at all. */
 function lifetimeMs(reply: Reply, most: number): number | null {
   const control = replyHeader(reply, 'cache-control');
-  for (const word of ['no-store', 'no-cache', 'private', 'must-revalidate', 'proxy-revalidate']) {
-    if (asks(control, word)) return null;
-  }
+  if (control !== undefined && forbidding.test(control)) return null;
   if (reply.headers['set-cookie'] !== undefined || replyHeader(reply, 'vary')?.includes('*')) return null;
   const allowed = /(?:^|[\s,])stale-if-error\s*=\s*"?(\d{1,9})/i.exec(control ?? '')?.[1];
   if (allowed === undefined) return most;
@@ -155,9 +153,9 @@ function lifetimeMs(reply: Reply, most: number): number | null {
   return Math.min(most, (Number(fresh) + Number(allowed)) * 1_000);
 }
 
-function asks(control: string | undefined, word: string): boolean {
-  return control !== undefined && new RegExp(`(?:^|[\\s,])${word}(?:$|[\\s,=])`, 'i').test(control);
-}
+/** What in the `Cache-Control` of an answer forbids to keep it, or to use it when it is stale. */
+const forbidding = /(?:^|[\s,])(?:no-store|no-cache|private|must-revalidate|proxy-revalidate)(?:$|[\s,=])/i;
+const noStore = /(?:^|[\s,])no-store(?:$|[\s,])/i;
 
 /** A body that is copied on its way. */
 class Copying implements ReplyBody, BodySink {
