@@ -26,7 +26,15 @@ export interface Drainable {
 }
 
 type ServedSocket = Socket & { readonly server?: unknown };
-type MaybeHttpServer = Server & { closeIdleConnections?: () => void; closeAllConnections?: () => void };
+type MaybeHttpServer = Server & {
+  closeIdleConnections?: () => void;
+  closeAllConnections?: () => void;
+  readonly keepAliveTimeout?: number;
+  readonly keepAliveTimeoutBuffer?: number;
+};
+
+/** Since version 26, Node takes connections for idle whose first request is still to come, or has come in part. */
+const eager = Number(process.versions.node.split('.')[0]) >= 26;
 
 /** Keeps track of accepted connections until it is stopped. */
 export class Connections {
@@ -93,7 +101,17 @@ export class Connections {
   /** Closes connections that wait for a request, unless an answer is still being written on one of the same server. */
   closeIdle(): void {
     for (const server of this.#servers) {
-      if (!this.#writing(server)) server.closeIdleConnections?.();
+      if (this.#writing(server)) continue;
+      if (eager && (server.keepAliveTimeout ?? 0) > 0) this.#closeResting(server);
+      else server.closeIdleConnections?.();
+    }
+  }
+
+  /** Closes connections that wait for another request: Node gives them a timeout of their own, until the head of the next is there. */
+  #closeResting(server: MaybeHttpServer): void {
+    const restingMs = (server.keepAliveTimeout as number) + (server.keepAliveTimeoutBuffer ?? 0);
+    for (const sockets of [this.#sockets, this.#secure]) {
+      for (const socket of sockets) if (socket.server === server && socket.timeout === restingMs) socket.destroy();
     }
   }
 
