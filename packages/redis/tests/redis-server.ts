@@ -8,15 +8,20 @@ import { join } from 'node:path';
 import { sleep, systemClock } from '@fairlead/core';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 
-/** Whether there is a redis-server to run. Says aloud if not: a missing server must not look like a passed test. */
-export function redisInstalled(test: string): boolean {
+/** Whether there is a server to run. Says aloud if not: a missing server must not look like a passed test. */
+export function redisInstalled(test: string, binary = 'redis-server'): boolean {
   try {
-    execFileSync('redis-server', ['--version'], { stdio: 'ignore' });
+    execFileSync(binary, ['--version'], { stdio: 'ignore' });
     return true;
   } catch {
-    console.warn(`${test}: skipped, there is no redis-server; install it with: apt-get install redis-server`);
+    console.warn(`${test}: skipped, there is no ${binary}; install it with: apt-get install ${binary}`);
     return false;
   }
+}
+
+/** Which servers there are to run. */
+export function serversInstalled(test: string): string[] {
+  return ['redis-server', 'valkey-server'].filter((binary) => redisInstalled(test, binary));
 }
 
 async function freePort(): Promise<number> {
@@ -34,11 +39,15 @@ export class RedisServer {
   readonly #clients: (Redis | Cluster)[] = [];
   #process: ChildProcess | null = null;
   readonly #cluster: boolean;
+  readonly #binary: string;
   port = 0;
+  /** On which the nodes of a cluster talk to each other. */
+  busPort = 0;
 
-  /** @param cluster makes it the only node of a cluster */
-  constructor(cluster = false) {
+  /** @param cluster makes it a node of a cluster */
+  constructor(cluster = false, binary = 'redis-server') {
     this.#cluster = cluster;
+    this.#binary = binary;
   }
 
   /** Starts it, empty; again on the same port if it ran before. */
@@ -48,11 +57,12 @@ export class RedisServer {
       if (!again) this.port = await freePort();
       const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', ''];
       if (this.#cluster) {
-        args.push('--cluster-enabled', 'yes', '--cluster-port', String(await freePort()));
+        this.busPort = await freePort();
+        args.push('--cluster-enabled', 'yes', '--cluster-port', String(this.busPort));
         // A node that has met no other does not know its address.
         args.push('--cluster-announce-ip', '127.0.0.1');
       }
-      const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+      const child = spawn(this.#binary, args, { stdio: ['ignore', 'pipe', 'ignore'] });
       if (await saysReady(child)) {
         this.#process = child;
         // A test that times out does not get to close anything.
@@ -60,7 +70,7 @@ export class RedisServer {
         return;
       }
     }
-    throw new Error(`redis-server does not start on port ${this.port}`);
+    throw new Error(`${this.#binary} does not start on port ${this.port}`);
   }
 
   /** A client, connected. Errors of its connection are what the tests are about. */
@@ -72,12 +82,22 @@ export class RedisServer {
     return client;
   }
 
-  /** A client of the cluster, once that has found itself complete. */
-  async clusterClient(): Promise<Cluster> {
-    const node = await this.client();
-    await node.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16_383);
+  /** A client of the cluster that this node makes up with `others`, once that has found itself complete. */
+  async clusterClient(others: readonly RedisServer[] = []): Promise<Cluster> {
+    const nodes = [this, ...others];
+    const clients = await Promise.all(nodes.map((node) => node.client()));
+    for (const [i, client] of clients.entries()) {
+      const [from, to] = [i, i + 1].map((part) => Math.floor((part * 16_384) / nodes.length)) as [number, number];
+      await client.call('CLUSTER', 'SET-CONFIG-EPOCH', i + 1);
+      await client.call('CLUSTER', 'ADDSLOTSRANGE', from, to - 1);
+    }
+    for (const { port, busPort } of others) await clients[0]?.call('CLUSTER', 'MEET', '127.0.0.1', port, busPort);
     // Says nothing when it is ready, so it is asked until it is: 2 s after its start at the earliest.
-    while (!String(await node.call('CLUSTER', 'INFO')).includes('cluster_state:ok')) await sleep(systemClock, 20);
+    const ready = async (client: Redis): Promise<boolean> => {
+      const info = String(await client.call('CLUSTER', 'INFO'));
+      return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${nodes.length}`);
+    };
+    for (const client of clients) while (!(await ready(client))) await sleep(systemClock, 20);
     const client = new Cluster([{ port: this.port, host: '127.0.0.1' }], { clusterRetryStrategy: () => 5 });
     client.on('error', () => {});
     this.#clients.push(client);
