@@ -122,6 +122,27 @@ describe('doubt in what discovery told', () => {
     expect(asked).toHaveLength(2);
   });
 
+  it('counts nobody who has left, or has moved', async () => {
+    const { clock, asked, calls, kill, show } = make(2);
+    kill(1, 2);
+    await calls(4);
+    show(at(3), at(4), at(5));
+    kill(3);
+    await calls(20);
+    await clock.advance(60_000);
+    expect(asked).toEqual([]);
+    const moved = (n: number): Endpoint => createEndpoint(at(n).origin, { id: 'pod' });
+    show(moved(3));
+    await calls(1);
+    show(moved(4), at(5));
+    await clock.advance(60_000);
+    kill(5);
+    await calls(20);
+    await clock.advance(60_000);
+    // One of two; the pod answers at its new place.
+    expect(asked).toEqual([]);
+  });
+
   it('asks nobody who cannot be asked, and leaves no timer when the cluster is closed', async () => {
     const { clock, cluster, asked, calls, kill } = make(1);
     kill(1);

@@ -92,7 +92,7 @@ export class ListWatch extends Timer implements ScopeWatcher, WatchListener {
 
   /** Gets everything anew, at a moment of this process, unless it is about to do so anyway. */
   refresh(): void {
-    if (this.#stopped || this.#doubted || this.#version === null || this.#failures > 0) return;
+    if (this.#stopped || this.#version === null || this.#failures > 0) return;
     this.#doubted = true;
     const { clock } = this.#api.runtime;
     if (!this.armed) clock.arm(this, clock.now() + this.#server.spread(clock));
@@ -200,8 +200,7 @@ export class ListWatch extends Timer implements ScopeWatcher, WatchListener {
     const lasted = this.#lasted();
     // A server restored from a backup accepts a version that it has not reached yet, and withholds what happens until
     // it has (kubernetes/kubernetes#107457). Nothing but everything anew finds that out.
-    const old = this.#api.runtime.clock.now() - this.#completeAt >= this.#options.relistMs;
-    if (old || this.#doubted) this.#version = null;
+    if (this.#api.runtime.clock.now() - this.#completeAt >= this.#options.relistMs) this.#version = null;
     if (lasted >= seconds * 1_000 - soundMs) this.#again(0);
     // Before its time: the server is going away, and with it everybody's watch, or it always does that.
     else this.#again(lasted >= soundMs ? this.#server.cut(this.#api.runtime.clock) : this.#backoff());
