@@ -97,6 +97,16 @@ describe('stopping', () => {
   });
 });
 
+it('shedding whose bounds do not fit is told with everything else', () => {
+  const env = { FAIRLEAD_INBOUND_SHED_MAX_LIMIT: '3', FAIRLEAD_INBOUND_CRITICALITY: 'vital' };
+  expect(
+    problemsOf({}, env)
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(['FAIRLEAD_INBOUND_CRITICALITY', 'FAIRLEAD_INBOUND_SHED_MAX_LIMIT']);
+  expect(byVariables({ FAIRLEAD_INBOUND_CRITICALITY: 'sheddable' }).criticality).toBe('sheddable');
+});
+
 it('who a caller is, by variables', () => {
   const env = { FAIRLEAD_INBOUND_KEY: 'Identity', FAIRLEAD_INBOUND_IPV6_BITS: '56' };
   expect(byVariables(env)).toMatchObject({ key: 'identity', ipv6Bits: 56 });

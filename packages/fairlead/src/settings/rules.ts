@@ -23,7 +23,10 @@ export const serviceRules: readonly AtMost[] = [
 ];
 
 /** What has to hold between the settings of a guard. */
-export const inboundRules: readonly AtMost[] = [{ path: 'drain.delayMs', limit: 'drain.timeoutMs', given: 'either' }];
+export const inboundRules: readonly AtMost[] = [
+  { path: 'drain.delayMs', limit: 'drain.timeoutMs', given: 'either' },
+  { path: 'shed.minLimit', limit: 'shed.maxLimit', given: 'either' },
+];
 
 /**
  * What does not hold. A setting that is off is neither above nor below anything.
