@@ -11,7 +11,17 @@ import {
   Scope,
   Tried,
 } from '@fairlead/core';
-import type { FallbackFunction } from './fallback.js';
+
+/**
+ * Makes a stand-in. Null if there is none: the call then fails with its error, or keeps its answer.
+ * @param error what went wrong, or null if `status` did
+ * @param status the status that is replaced, or null if there was no reply
+ */
+export type FallbackFunction = (
+  call: Call,
+  error: unknown,
+  status: number | null,
+) => Reply | null | Promise<Reply | null>;
 
 /** Options of {@link toService}. */
 export interface ToServiceOptions {

@@ -15,11 +15,11 @@ import {
   type ReplyHeaders,
   resolveOptions,
 } from '@fairlead/core';
-import { isService } from './fallback-service.js';
+import { type FallbackFunction, isService } from './fallback-service.js';
 import { type StaleOptions, StaleReplies, staleDefaults } from './fallback-stale.js';
 import { isMode, type PolicyMode } from './policy-mode.js';
 
-export { type ToServiceOptions, toService, toServiceDefaults } from './fallback-service.js';
+export { type FallbackFunction, type ToServiceOptions, toService, toServiceDefaults } from './fallback-service.js';
 export { type StaleOptions, staleDefaults } from './fallback-stale.js';
 
 /** A stand-in that is always the same. */
@@ -31,17 +31,6 @@ export interface FallbackReply {
   /** Default no body. */
   readonly body?: string | Uint8Array | null;
 }
-
-/**
- * Makes a stand-in. Null if there is none: the call then fails with its error, or keeps its answer.
- * @param error what went wrong, or null if `status` did
- * @param status the status that is replaced, or null if there was no reply
- */
-export type FallbackFunction = (
-  call: Call,
-  error: unknown,
-  status: number | null,
-) => Reply | null | Promise<Reply | null>;
 
 /** Options of {@link fallback}. */
 export interface FallbackOptions {
