@@ -175,6 +175,8 @@ export class DnsSource implements Source {
     const stdio = ['ignore', 'ignore', 'pipe'] as const;
     const server = spawn('/usr/sbin/named', ['-g', '-n', '1', '-c', this.#config], { stdio: [...stdio] });
     this.#server = server;
+    // Also if a scenario fails: it would outlive this process.
+    process.once('exit', () => server.kill('SIGKILL'));
     // Before it says this, the signal for a new zone would end it.
     for await (const line of createInterface(server.stderr as Readable)) if (line.endsWith(' running')) return;
     throw new Error('bind9 did not start');
