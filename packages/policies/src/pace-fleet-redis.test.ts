@@ -155,12 +155,11 @@ describe.skipIf(!redisInstalled('pace-fleet-redis.test.ts'))('fleetPace and a re
     const [a, b] = [member(50, 429), member(50)];
     await b.send();
     await a.send();
-    expect(events).toMatchObject([{ type: 'pace.changed', perSecond: 25, holdMs: 1_000 }]);
+    expect(events).toMatchObject([{ type: 'pace.changed', perSecond: 25, holdMs: expect.closeTo(1_000, 3) }]);
     // What was said reaches the others a moment later.
     await sleep(systemClock, 100);
-    const asked = systemClock.now();
     await b.send();
-    expect(systemClock.now() - asked).toBeGreaterThan(500);
+    expect((times[2] as number) - (times[1] as number)).toBeGreaterThan(950);
     expect(await server.client.hget('b_{fairlead:pace:bank}_settings', 'minTime')).toBe('40');
   });
 
