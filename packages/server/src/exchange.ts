@@ -8,6 +8,7 @@ import {
   CanceledError,
   type Clock,
   type EndListener,
+  type Receiver,
   type Reply,
   type ReplyBody,
   type ReplyHeaders,
@@ -31,6 +32,10 @@ export interface ExchangeHost {
   run(call: Call, next: Next): unknown;
   /** The handler has thrown, or its promise was rejected. */
   handlerFailed(exchange: Exchange, error: unknown): void;
+  /** A layer has answered in the handler's place. */
+  answered(exchange: Exchange, reply: Reply): void;
+  /** A layer has refused the request, or failed, or nobody is left to be answered. */
+  layerFailed(exchange: Exchange, error: unknown): void;
 }
 
 /** Shared by copies of this package, so that `signalOf` finds what another copy's guard has put there. */
@@ -67,7 +72,7 @@ const bodyOnTheSocket: ReplyBody = Object.freeze({
 });
 
 /** An inbound request between its head and its end. */
-export class Exchange extends Scope implements Reply {
+export class Exchange extends Scope implements Reply, Receiver {
   /** Monotonic ms at which the head of the answer was written; 0 until then. */
   at = 0;
   /** Whether the client has asked where the time goes. */
@@ -79,9 +84,9 @@ export class Exchange extends Scope implements Reply {
   readonly #writeHead: ServerResponse['writeHead'];
   /** The last argument of `writeHead`: frameworks keep headers to themselves until then. */
   #given: unknown = null;
-  #answer: Promise<Reply> | null = null;
-  #resolve: ((reply: Reply) => void) | null = null;
-  #reject: ((error: unknown) => void) | null = null;
+  /** The layer that let the request through to the handler. */
+  #receiver: Receiver | null = null;
+  #others: Receiver[] | null = null;
   #ended = false;
   #endError: unknown = null;
   #listener: EndListener | null = null;
@@ -130,7 +135,7 @@ export class Exchange extends Scope implements Reply {
 
   /** Whether the handler has been started: from then on the response is its own. */
   get begun(): boolean {
-    return this.#answer !== null;
+    return this.call !== null;
   }
 
   /** Calls `listener` when the answer has been handed to the socket (null), or when the client went away (why). */
@@ -141,32 +146,49 @@ export class Exchange extends Scope implements Reply {
   }
 
   /**
-   * Runs the handler, once; a layer that calls `next` again gets the same promise again.
-   * @returns the answer, as soon as its head is written; rejected if time is up or the client is gone, in which case the
-   * handler does not run, or if the client goes away before the head.
+   * Runs the handler, once; a layer that calls `next` again waits for the same answer again. The receiver is told as soon as
+   * its head is written; or that time is up or the client is gone, in which case the handler does not run; or that the
+   * client has gone away before the head.
    */
-  begin(call: Call): Promise<Reply> {
-    if (this.#answer !== null) return this.#answer;
+  begin(call: Call, receiver: Receiver): void {
+    if (this.call !== null) {
+      this.#beginAgain(receiver);
+      return;
+    }
     const scope = call.scope;
     // The clock is read only for a request that has a deadline: the event loop may have been blocked past it.
-    if (scope.canceled || (scope.deadlineAt !== Number.POSITIVE_INFINITY && scope.expired())) return expiry(scope);
+    if (scope.canceled || (scope.deadlineAt !== Number.POSITIVE_INFINITY && scope.expired())) {
+      receiver.onError(expiryOf(scope));
+      return;
+    }
     this.call = call;
-    const answer = new Promise<Reply>((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    this.#answer = answer;
+    this.#receiver = receiver;
     let result: unknown;
     try {
       result = this.host.run(call, this.next);
     } catch (error) {
       this.host.handlerFailed(this, error);
-      return answer;
+      return;
     }
     if (typeof (result as PromiseLike<unknown> | undefined)?.then === 'function') {
       (result as PromiseLike<unknown>).then(undefined, (error) => this.host.handlerFailed(this, error));
     }
-    return answer;
+  }
+
+  #beginAgain(receiver: Receiver): void {
+    if (this.at !== 0) receiver.onReply(this);
+    else if (this.#ended) receiver.onError(this.#endError);
+    else (this.#others ??= []).push(receiver);
+  }
+
+  // What the layers make of the request.
+
+  onReply(reply: Reply): void {
+    if (reply !== this) this.host.answered(this, reply);
+  }
+
+  onError(error: unknown): void {
+    this.host.layerFailed(this, error);
   }
 
   /** Writes the head, and tells the layers of this guard and of those further out. */
@@ -216,7 +238,14 @@ export class Exchange extends Scope implements Reply {
     this.at = this.clock.now();
     // The handler's work is done, or nearly so: what is left is up to how fast the client reads, and may last for hours.
     this.#leave(this.call === null ? null : this.at - this.begunAt);
-    this.#resolve?.(this);
+    this.#receiver?.onReply(this);
+    if (this.#others !== null) for (const each of this.#others) each.onReply(this);
+  }
+
+  /** The client went away before the head. */
+  #lost(): void {
+    this.#receiver?.onError(this.#endError);
+    if (this.#others !== null) for (const each of this.#others) each.onError(this.#endError);
   }
 
   #leave(ms: number | null): void {
@@ -239,7 +268,7 @@ export class Exchange extends Scope implements Reply {
     } else {
       this.#endError = this.canceled ? this.reason : new CanceledError({ message: 'the client went away' });
       this.cancel(this.#endError);
-      this.#reject?.(this.#endError);
+      if (this.at === 0) this.#lost();
     }
     this.#leave(null);
     this.close();
@@ -275,14 +304,14 @@ function withGiven(set: ReplyHeaders, given: unknown): ReplyHeaders {
   return all;
 }
 
-/** The reason why `scope` is over, as a rejection; a deadline that has passed counts although no timer has fired yet. */
-export function expiry(scope: Scope): Promise<never> {
+/** The reason why `scope` is over; a deadline that has passed counts although no timer has fired yet. */
+export function expiryOf(scope: Scope): unknown {
   try {
     scope.throwIfExpired();
   } catch (error) {
-    return Promise.reject(error);
+    return error;
   }
-  return Promise.reject(new CanceledError());
+  return new CanceledError();
 }
 
 /** The exchange that `call` is a part of. */

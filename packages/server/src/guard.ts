@@ -10,12 +10,15 @@ import {
   checks,
   compose,
   criticalities,
+  type Dispatch,
+  dispatchOf,
   errorCode,
-  type Handler,
+  handlerOf,
   isIdempotentMethod,
   type Middleware,
   type RejectedBy,
   type RejectedError,
+  type Reply,
   type Runtime,
   resolveOptions,
   systemClock,
@@ -23,7 +26,7 @@ import {
 } from '@fairlead/core';
 import { BodyTooLongError } from './body-limit.js';
 import type { Drain } from './drain.js';
-import { Exchange, type ExchangeHost, exchangeOf, expiry, type Next } from './exchange.js';
+import { Exchange, type ExchangeHost, exchangeOf, expiryOf, type Next } from './exchange.js';
 import { type ExpressMiddleware, guardExpress } from './express.js';
 import { type FastifyPlugin, guardFastify } from './fastify.js';
 import { headerPairs } from './header-pairs.js';
@@ -130,7 +133,7 @@ export interface Guard extends Serving {
 
 class InboundEngine implements Guard, ExchangeHost, Door {
   readonly #options: GuardOptions;
-  readonly #stack: Handler;
+  readonly #stack: Dispatch;
   readonly #drain: Drain | null;
   readonly #shed: Shedder | null;
   readonly #maxTimeoutMs: number;
@@ -146,7 +149,8 @@ class InboundEngine implements Guard, ExchangeHost, Door {
     this.#shed = options.shed;
     this.#maxTimeoutMs = options.maxTimeoutMs ?? Number.POSITIVE_INFINITY;
     this.ordinary = criticalities.indexOf(options.criticality);
-    this.#stack = compose(options.layers, (call) => exchangeOf(call).begin(call));
+    const end = handlerOf('exchange', (call, receiver) => exchangeOf(call).begin(call, receiver));
+    this.#stack = dispatchOf(compose(options.layers, end));
   }
 
   node(listener: NodeListener): NodeListener {
@@ -213,23 +217,18 @@ class InboundEngine implements Guard, ExchangeHost, Door {
     const call = new Call(
       service, method, pathOf(request), headers, null, exchange, runtime, isIdempotentMethod(method), 1, null, at, new Tried(), null, noAttributes,
     );
-    let answer: ReturnType<Handler>;
-    try {
-      // Too late from the beginning: not worth a look at any limit.
-      answer = timeoutMs <= 0 ? expiry(exchange) : this.#stack(call);
-    } catch (error) {
-      answer = Promise.reject(error);
-    }
-    answer.then(
-      (reply) => {
-        if (reply === exchange || exchange.begun || response.headersSent) return;
-        exchange.onEnd((error) => {
-          if (error !== null) reply.body.cancel(error);
-        });
-        sendReply(response, reply);
-      },
-      (error: unknown) => this.#layerFailed(exchange, error),
-    );
+    // Too late from the beginning: not worth a look at any limit.
+    if (timeoutMs <= 0) this.layerFailed(exchange, expiryOf(exchange));
+    else this.#stack(call, exchange);
+  }
+
+  answered(exchange: Exchange, reply: Reply): void {
+    const { response } = exchange;
+    if (exchange.begun || response.headersSent) return;
+    exchange.onEnd((error) => {
+      if (error !== null) reply.body.cancel(error);
+    });
+    sendReply(response, reply);
   }
 
   run(call: Call, next: Next): unknown {
@@ -247,7 +246,7 @@ class InboundEngine implements Guard, ExchangeHost, Door {
     else if (!response.writableEnded) response.destroy();
   }
 
-  #layerFailed(exchange: Exchange, error: unknown): void {
+  layerFailed(exchange: Exchange, error: unknown): void {
     const { request, response } = exchange;
     const gone = response.destroyed || request.socket.destroyed;
     // Whoever waited has left, or given up at the deadline that he had named: nobody is to be told.

@@ -2,7 +2,7 @@
  * @module Several limits that one request has to pass, of which either all or none are charged: a caller that one of them
  * refuses must not use up the others by coming back too early.
  */
-import { type Call, type Middleware, named, type Reply } from '@fairlead/core';
+import { type Call, type Dispatch, type Middleware, type Receiver, relay } from '@fairlead/core';
 import { exchangeOf } from './exchange.js';
 import type { Limit } from './limit.js';
 import type { LimitVerdict } from './limiter.js';
@@ -27,19 +27,21 @@ export function limitSet(limits: readonly Limit[]): Middleware {
   const own = limits.filter(({ shared }) => !shared);
   const shared = limits.filter((limit) => limit.shared);
 
-  return named('rateLimit', (call, next) => {
+  return relay('rateLimit', (call, next, receiver) => {
     const answers: Answer[] = [];
     try {
       for (const limit of own) {
         const question = questionOf(limit, call);
         if (question !== null) answers.push(answer(question, limit.ask(call, question.key, question.units)));
       }
-      if (shared.length === 0 || answers.some(({ taken }) => !taken)) return settle(call, next, limits, answers);
-      return askShared(call, shared, answers).then(() => settle(call, next, limits, answers));
     } catch (error) {
       giveBack(call, answers);
-      return Promise.reject(error);
+      receiver.onError(error);
+      return;
     }
+    const go = (): void => settle(call, next, receiver, limits, answers);
+    if (shared.length === 0 || answers.some(({ taken }) => !taken)) go();
+    else askShared(call, shared, answers).then(go, (error: unknown) => receiver.onError(error));
   });
 }
 
@@ -77,10 +79,11 @@ async function askShared(call: Call, shared: readonly Limit[], answers: Answer[]
 
 function settle(
   call: Call,
-  next: (call: Call) => Promise<Reply>,
+  next: Dispatch,
+  receiver: Receiver,
   limits: readonly Limit[],
   answers: readonly Answer[],
-): Promise<Reply> {
+): void {
   const refused = answers.filter(({ taken }) => !taken);
   if (refused.length > 0) giveBack(call, answers);
   const { response } = exchangeOf(call);
@@ -92,7 +95,8 @@ function settle(
     const left = Math.min(verdict.limit, verdict.remaining + (verdict.allowed && !taken ? Math.floor(units) : 0));
     limit.tell(response, { ...verdict, remaining: left, resetMs: left === verdict.limit ? 0 : verdict.resetMs });
   }
-  return refused.length === 0 ? next(call) : Promise.reject(overLimit(call, refused));
+  if (refused.length === 0) next(call, receiver);
+  else receiver.onError(overLimit(call, refused));
 }
 
 function giveBack(call: Call, answers: readonly Answer[]): void {

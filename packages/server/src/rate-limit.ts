@@ -9,9 +9,10 @@ import {
   ConfigError,
   check,
   checks,
+  type Dispatch,
   type Middleware,
-  named,
-  type Reply,
+  type Receiver,
+  relay,
   resolveOptions,
 } from '@fairlead/core';
 import { exchangeOf } from './exchange.js';
@@ -108,20 +109,32 @@ function checkList(limits: readonly Limit[]): void {
 
 /** The layer of a single limit, which has nothing to give back and nothing to put in order. */
 function oneLimit(limit: Limit): Middleware {
-  const settle = (call: Call, next: (call: Call) => Promise<Reply>, key: string, verdict: LimitVerdict) => {
+  const settle = (call: Call, next: Dispatch, receiver: Receiver, key: string, verdict: LimitVerdict): void => {
     limit.tell(exchangeOf(call).response, verdict);
-    return verdict.allowed ? next(call) : Promise.reject(overLimit(call, [{ limit, key, verdict }]));
+    if (verdict.allowed) next(call, receiver);
+    else receiver.onError(overLimit(call, [{ limit, key, verdict }]));
   };
-  return named('rateLimit', (call, next) => {
+  return relay('rateLimit', (call, next, receiver) => {
+    let key: string;
+    let verdict: LimitVerdict | Promise<LimitVerdict>;
     try {
       const units = limit.unitsOf(call);
-      if (units === 0) return next(call);
-      const key = limit.key(call, exchangeOf(call).request);
-      const verdict = limit.ask(call, key, units);
-      if (!(verdict instanceof Promise)) return settle(call, next, key, verdict);
-      return verdict.then((answer) => settle(call, next, key, answer));
+      if (units === 0) {
+        next(call, receiver);
+        return;
+      }
+      key = limit.key(call, exchangeOf(call).request);
+      verdict = limit.ask(call, key, units);
     } catch (error) {
-      return Promise.reject(error);
+      receiver.onError(error);
+      return;
+    }
+    if (!(verdict instanceof Promise)) settle(call, next, receiver, key, verdict);
+    else {
+      verdict.then(
+        (answer) => settle(call, next, receiver, key, answer),
+        (error: unknown) => receiver.onError(error),
+      );
     }
   });
 }
