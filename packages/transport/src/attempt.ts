@@ -44,6 +44,19 @@ const nobodyWaits: Error = new Error('the call was canceled before it was sent')
 
 const canceled = (): CanceledError => new CanceledError({ message: 'the body was canceled' });
 
+/**
+ * Whose head has come in this turn. Layers are told of a reply at the end of the turn, or with the end of its body if that
+ * is sooner, as it is for nearly every small one: it is then over for all of them at once, and needs neither a guard of its
+ * unread body nor a list of who wants to know its end.
+ */
+const untold: Attempt[] = [];
+const soon: Promise<void> = Promise.resolve();
+
+function tellAll(): void {
+  for (let i = 0; i < untold.length; i++) (untold[i] as Attempt).tell();
+  untold.length = 0;
+}
+
 /** One try, and the reply to it. */
 export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable, Dispatcher.DispatchHandler {
   status = 0;
@@ -68,6 +81,8 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
   /** Whether a byte of any answer has come. */
   #heard = false;
   #replayed = false;
+  /** Whether the body has a reader, or never needs one. */
+  #read = false;
   #dropping = false;
   #received = 0;
 
@@ -137,13 +152,18 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     this.status = status;
     this.statusText = statusText ?? '';
     this.headers = headers;
-    const { clock } = this.#call.runtime;
-    this.at = clock.now();
-    // Arming and disarming the wheel costs less than finding out whether this body is one that could stay unread.
-    clock.arm(this, this.at + this.#settings.unreadBodyMs);
+    this.at = this.#call.runtime.clock.now();
+    untold.push(this);
+    if (untold.length === 1) void soon.then(tellAll);
+  }
+
+  /** The turn of the socket is over, and the body, or the rest of it, did not come with the head. */
+  tell(): void {
     const receiver = this.#receiver;
+    if (receiver === null) return;
     this.#receiver = null;
-    receiver?.onReply(this);
+    if (!this.#read) this.#call.runtime.clock.arm(this, this.at + this.#settings.unreadBodyMs);
+    receiver.onReply(this);
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Uint8Array): void {
@@ -255,6 +275,7 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
   }
 
   protected taken(): void {
+    this.#read = true;
     if (this.#dropping) this.breakOff(canceled());
     else if (this.armed) this.#call.runtime.clock.disarm(this);
   }
@@ -292,6 +313,8 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     const receiver = this.#receiver;
     this.#receiver = null;
     this.finish(error, trailers);
-    receiver?.onError(error);
+    // Also a reply that broke in the turn in which it came is one.
+    if (this.status !== 0) receiver?.onReply(this);
+    else receiver?.onError(error);
   }
 }
