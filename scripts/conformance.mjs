@@ -1,5 +1,5 @@
-// Compares our doors with what they stand in for on the Nodes that the other tests do not run on: the built-in fetch, the
-// undici inside of Node and node:http are another one in each. One line per Node; a failure is told whole.
+// Runs what depends on Node itself on the Nodes that the other tests do not run on: the built-in fetch, the undici inside of
+// Node, node:http and file watching are another one in each. One line per Node; a failure is told whole.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,10 +10,16 @@ import { assertProjectNode } from './project-node.mjs';
 
 assertProjectNode();
 
-/** What depends on the Node that it runs on, by package: fetch, dispatcher, bridge, each alone and in a whole client. */
+/**
+ * What depends on the Node that it runs on, by package: fetch, dispatcher, bridge, each alone and in a whole client; files
+ * and names that are watched; the API server's traffic; servers and how they stop.
+ */
 const subjects = {
   transport: ['src/conformance.test.ts', 'src/door/', 'src/bridge/'],
-  fairlead: ['src/dispatcher', 'src/install-http', 'src/register', 'src/wrap-fetch'],
+  balance: ['src/resolvers/file/', 'src/resolvers/dns/', 'src/resolvers/conformance.test.ts'],
+  kubernetes: ['src/traffic.test.ts', 'src/access/', 'src/kubeconfig/'],
+  server: ['src/conformance.test.ts', 'src/guard.test.ts', 'src/http2.test.ts', 'src/drain.test.ts'],
+  fairlead: ['src/dispatcher', 'src/install-http', 'src/register', 'src/wrap-fetch', 'src/faults-unheard'],
 };
 
 const scratch = mkdtempSync(join(tmpdir(), 'fairlead-conformance-'));
@@ -26,7 +32,7 @@ try {
     const passed = runs.reduce((sum, each) => sum + each.passed, 0);
     const failures = runs.flatMap((each) => each.failures);
     failed += failures.length;
-    console.log(`Node ${version}: ${passed} tests of fetch, dispatcher and bridge passed, ${failures.length} failed`);
+    console.log(`Node ${version}: ${passed} tests passed, ${failures.length} failed`);
     for (const each of failures) console.error(each);
   }
 } finally {

@@ -1,9 +1,4 @@
-/**
- * @module How much a request matters, in the four classes of "Site Reliability Engineering", chapter 21, and what calls made
- * in its service inherit of it.
- */
-import type { Scope } from './scope.js';
-
+/** @module How much a request matters, in the four classes of "Site Reliability Engineering", chapter 21. */
 /** From what must not fail to what nobody misses; `critical` is what a request is that says nothing. */
 export type Criticality = 'critical-plus' | 'critical' | 'sheddable-plus' | 'sheddable';
 
@@ -28,12 +23,4 @@ export function criticalityRank(text: string): number | undefined {
   if (exact >= 0) return exact;
   const at = criticalities.indexOf(text.trim().toLowerCase().replaceAll('_', '-') as Criticality);
   return at < 0 ? undefined : at;
-}
-
-/** The class of the request that the work under `scope` is done for; undefined if nobody has said, and outside of any. */
-export function inheritedCriticality(scope: Scope): Criticality | undefined {
-  for (let each: Scope | null = scope; each !== null; each = each.parent) {
-    if (each.criticality !== undefined) return each.criticality;
-  }
-  return undefined;
 }

@@ -9,6 +9,7 @@ export * from './errors.js';
 export * from './events.js';
 export * from './gate.js';
 export * from './headers.js';
+export * from './inherited-criticality.js';
 export * from './middleware.js';
 export * from './open-promise.js';
 export * from './options.js';

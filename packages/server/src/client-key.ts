@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import { type Checks, check, checks, headerOf, resolveOptions } from '@fairlead/core';
 import { type ForwardingHeader, originOf } from './forwarded.js';
 import { addressKey, normalAddress, SUBSCRIBER_BITS } from './ip-address.js';
-import type { CallerKey } from './rate-limit.js';
+import type { CallerKey } from './rate-limit-options.js';
 import { trustedNetworks } from './trusted-proxies.js';
 
 /** Options of {@link clientAddress}. */

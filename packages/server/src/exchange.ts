@@ -17,12 +17,10 @@ import {
   tellEnd,
 } from '@fairlead/core';
 import { announceEnd, sessionOf } from './http2-sessions.js';
+import type { Next } from './next.js';
 import { aloneInPipeline, enterPipeline, leavePipeline } from './pipeline.js';
 import type { Shedder } from './shedder.js';
 import { formatTiming } from './tell.js';
-
-/** Runs what stands behind the guard; called with an error, it skips that and reports the error. */
-export type Next = (error?: unknown) => unknown;
 
 /** What an exchange asks of the engine that serves it. */
 export interface ExchangeHost {

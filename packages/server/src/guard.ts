@@ -26,7 +26,7 @@ import {
 } from '@fairlead/core';
 import { BodyTooLongError } from './body-limit.js';
 import type { Drain } from './drain.js';
-import { Exchange, type ExchangeHost, exchangeOf, expiryOf, type Next } from './exchange.js';
+import { Exchange, type ExchangeHost, exchangeOf, expiryOf } from './exchange.js';
 import { type ExpressMiddleware, guardExpress } from './express.js';
 import { type FastifyPlugin, guardFastify } from './fastify.js';
 import { headerPairs } from './header-pairs.js';
@@ -34,6 +34,7 @@ import type { Health } from './health.js';
 import { guardHono, type HonoMiddleware, type HonoOptions } from './hono.js';
 import { sessionOf } from './http2-sessions.js';
 import { InboundHeaders } from './inbound-headers.js';
+import type { Next } from './next.js';
 import { guardNode, type NodeListener } from './node.js';
 import { aloneInPipeline } from './pipeline.js';
 import { admissionHeader, type LimitRefusal, refusalKind, refusalStatus, refuse, refuseAtOnce } from './refusal.js';

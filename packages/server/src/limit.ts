@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Call } from '@fairlead/core';
 import { isShared, type LimitVerdict, type Quota } from './limiter.js';
-import type { RateLimitOptions } from './rate-limit.js';
+import type { RateLimitOptions } from './rate-limit-options.js';
 import { wholeSeconds } from './refusal.js';
 
 /** What is told of a quota. */

@@ -3,7 +3,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Checks, checks, resolveOptions } from '@fairlead/core';
 import { clientAddress } from './client-key.js';
-import type { CallerKey } from './rate-limit.js';
+import type { CallerKey } from './rate-limit-options.js';
 
 /** Options of {@link peerIdentity}. */
 export interface PeerIdentityOptions {

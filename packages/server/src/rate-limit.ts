@@ -2,13 +2,9 @@
  * @module Refuses callers that ask for more than their quota, and tells all of them where they stand: `RateLimit` and
  * `RateLimit-Policy` in the form of draft-ietf-httpapi-ratelimit-headers-10 and -11.
  */
-import type { IncomingMessage } from 'node:http';
 import {
   type Call,
-  type Checks,
   ConfigError,
-  check,
-  checks,
   type Dispatch,
   type Middleware,
   type Receiver,
@@ -18,52 +14,9 @@ import {
 import { exchangeOf } from './exchange.js';
 import { Limit } from './limit.js';
 import { limitSet } from './limit-set.js';
-import type { Limiter, LimitVerdict, SharedLimiter } from './limiter.js';
+import type { LimitVerdict } from './limiter.js';
 import { overLimit } from './over-limit.js';
-
-/** Tells callers apart. Give untrusted input a bound: every different key costs memory. */
-export type CallerKey = (call: Call, request: IncomingMessage) => string;
-
-/** Options of {@link rateLimit}. */
-export interface RateLimitOptions {
-  /** Who counts: in this process, or for a fleet. There is no default. */
-  readonly limiter: Limiter | SharedLimiter;
-  /** Whose quota a request counts against. There is no default; see `clientAddress` and `apiKey`. */
-  readonly key: CallerKey;
-  /** Name of the policy, shown to clients: letters, digits, `.`, `_` and `-`. Default `default`. */
-  readonly name: string;
-  /** What a request counts, or a function that says so; 0 lets it pass unasked. Default 1. */
-  readonly cost: number | ((call: Call) => number);
-  /**
-   * Whether to tell it in `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds), too, for clients that read nothing else.
-   * There is room for one limit in these: of several, the one of which least is left. Default false.
-   */
-  readonly legacyHeaders: boolean;
-}
-
-/** What must be given to {@link rateLimit}, and what may be. */
-export type RateLimitInit = Pick<RateLimitOptions, 'limiter' | 'key'> & Partial<RateLimitOptions>;
-
-/** Defaults of {@link RateLimitOptions}, but for those that must be given. */
-export const rateLimitDefaults: Pick<RateLimitOptions, 'name' | 'cost' | 'legacyHeaders'> = Object.freeze({
-  name: 'default',
-  cost: 1,
-  legacyHeaders: false,
-});
-
-function isLimiter(value: unknown): boolean {
-  const { take, ask, perSecond, burst, windowMs = 1 } = (value ?? {}) as Partial<Limiter & SharedLimiter>;
-  const asks = typeof take === 'function' || typeof ask === 'function';
-  return asks && [perSecond, burst, windowMs].every((n) => typeof n === 'number' && n > 0);
-}
-
-const rules: Checks<RateLimitOptions> = {
-  limiter: check('a limiter: take(key, now, cost), or ask(key, cost, scope), with perSecond and burst', isLimiter),
-  key: checks.fn('a function from a call and its request to a string'),
-  name: check('letters, digits, ".", "_" and "-"', (v) => typeof v === 'string' && /^[A-Za-z0-9._-]+$/.test(v)),
-  cost: checks.either(checks.number(0), checks.fn()),
-  legacyHeaders: checks.boolean(),
-};
+import { type RateLimitInit, type RateLimitOptions, rateLimitChecks, rateLimitDefaults } from './rate-limit-options.js';
 
 /**
  * Makes the layer. What it refuses is a `RejectedError` by `limit`, which the guard answers with 429.
@@ -87,7 +40,7 @@ function limitOf(options: RateLimitInit): Limit {
       'rateLimit',
       given as RateLimitOptions,
       rateLimitDefaults as RateLimitOptions,
-      rules,
+      rateLimitChecks,
     ),
   );
 }

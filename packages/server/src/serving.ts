@@ -1,6 +1,6 @@
 /** @module What adapters are made of: the engine as they see it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Next } from './exchange.js';
+import type { Next } from './next.js';
 
 /** Serves requests of any framework. */
 export interface Serving {

@@ -1,7 +1,7 @@
 /** @module What a guard and a shedder are to each other. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Next } from './exchange.js';
 import type { InboundHeaders } from './inbound-headers.js';
+import type { Next } from './next.js';
 
 /** Who lets requests in, and turns them away, as a shedder says. */
 export interface Door {

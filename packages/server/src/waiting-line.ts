@@ -1,7 +1,7 @@
 /** @module Requests that wait to be let in, in lines by rank. Both ends of each line are at hand in constant time. */
 import { AsyncResource } from 'node:async_hooks';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Next } from './exchange.js';
+import type { Next } from './next.js';
 
 /** A request that waits. It is a resource of its own, so that it goes on in the async context that it came in. */
 export class Waiting extends AsyncResource {
