@@ -249,7 +249,7 @@ export class Exchange extends Scope implements Reply, Receiver {
   #leave(ms: number | null): void {
     const shed = this.shed;
     this.shed = null;
-    shed?.leave(ms);
+    shed?.leave(this.request, ms);
   }
 
   /** The request is over, whichever way. */

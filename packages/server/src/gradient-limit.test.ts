@@ -80,6 +80,8 @@ describe('the limit', () => {
           expect(limit.value).toBeLessThanOrEqual(1_000);
         }
       }),
+      // A handler that takes no time at all.
+      { examples: [[[{ ms: 0, inFlight: 50, calm: false }]]] },
     );
   });
 });

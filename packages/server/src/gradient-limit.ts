@@ -13,6 +13,8 @@ export interface LimitBounds {
   readonly tolerance: number;
 }
 
+/** What takes less than the clock can tell, in ms, takes so long: a limit divides by it. */
+const LEAST_MS = 1e-3;
 /** Fewer answers than these say nothing about a window. */
 const MIN_SAMPLES = 10;
 
@@ -55,7 +57,7 @@ export class GradientLimit {
    */
   update(calm: boolean): void {
     if (this.#samples < MIN_SAMPLES) return;
-    const ms = this.#sum / this.#samples;
+    const ms = Math.max(LEAST_MS, this.#sum / this.#samples);
     const crowded = this.#peak >= this.value / 2;
     this.#sum = this.#samples = this.#peak = 0;
     if (this.#base === 0) this.#base = ms;

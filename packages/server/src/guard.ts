@@ -205,7 +205,8 @@ class InboundEngine implements Guard, ExchangeHost, Door {
     const exchange = new Exchange(clock, request, response, next, this, shed, begunAt);
     if (shed !== null && shed.admission !== null) response.setHeader(admissionHeader, shed.admission);
     const headers = headerPairs(request.rawHeaders);
-    const { timeoutMs, attempt, rank, tell } = this.read(request);
+    const { timeoutMs, attempt, rank, tell, hasBody } = this.read(request);
+    if (shed !== null && (hasBody || streamsBody(request))) shed.upload(request);
     if (tell !== 0 && this.#options.tells) {
       exchange.timed = (tell & TIMING) !== 0;
       if ((tell & LOAD) !== 0 && shed !== null) response.setHeader(loadHeader, shed.loadReport);
@@ -294,6 +295,14 @@ class InboundEngine implements Guard, ExchangeHost, Door {
 }
 
 /** Express cuts off of `url` what a router has matched. */
+/** HTTP/2 need not announce a body: it is there unless the head was the end. */
+function streamsBody(request: IncomingMessage): boolean {
+  return (
+    request.httpVersionMajor > 1 &&
+    (request as { stream?: { endAfterHeaders?: boolean } }).stream?.endAfterHeaders === false
+  );
+}
+
 function pathOf(request: IncomingMessage): string {
   return (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
 }

@@ -56,24 +56,43 @@ export function guardHono(guard: Serving, options: HonoOptions = {}): HonoMiddle
           context.res = response;
         });
     }
-    return new Promise((resolve, reject) => {
-      let entered = false;
-      guard.serve(incoming, outgoing, (error) => {
-        entered = true;
-        if (error !== undefined) {
-          reject(error);
-          return;
-        }
-        markGuarded(request, incoming);
-        next().then(resolve, reject);
-      });
-      // Whoever answers in place of the handler does so without calling `next`.
-      if (!entered)
-        outgoing.once('close', () => {
-          if (!entered) resolve(alreadySent());
-        });
-    });
+    const passage = new Passage(request, incoming, next);
+    guard.serve(incoming, outgoing, (error) => passage.enter(error));
+    return passage.result ?? passage.wait(outgoing);
   };
+}
+
+/** One request on its way through the guard. Nearly all get through at once, and need no promise beside that of `next`. */
+class Passage {
+  result: Promise<Response | undefined> | null = null;
+  #settle: ((result: Promise<undefined> | Response) => void) | null = null;
+
+  constructor(
+    readonly request: Request,
+    readonly incoming: IncomingMessage,
+    readonly next: () => Promise<void>,
+  ) {}
+
+  enter(error: unknown): void {
+    const result = error === undefined ? this.#goOn() : Promise.reject(error);
+    this.result = result;
+    this.#settle?.(result);
+  }
+
+  #goOn(): Promise<undefined> {
+    markGuarded(this.request, this.incoming);
+    return this.next() as Promise<undefined>;
+  }
+
+  /** Until the request is let in. Whoever answers in place of the handler does so without calling `next`. */
+  wait(outgoing: ServerResponse): Promise<Response | undefined> {
+    return new Promise((resolve) => {
+      this.#settle = resolve;
+      outgoing.once('close', () => {
+        if (this.result === null) resolve(alreadySent());
+      });
+    });
+  }
 }
 
 /** What @hono/node-server takes for an answer that is no business of its own. */

@@ -17,6 +17,8 @@ export class InboundHeaders {
   rank = -1;
   /** What it asks to be told: `LOAD`, `TIMING`, both or 0. */
   tell = 0;
+  /** Whether it announces a body. */
+  hasBody = false;
 
   /**
    * Reads `headers`, names and values in turn, in whatever case; what is malformed counts as not there. This one object can
@@ -27,6 +29,7 @@ export class InboundHeaders {
     let attempt = 1;
     let rank = -1;
     let tell = 0;
+    let hasBody = false;
     let baggage: string | null = null;
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i] as string;
@@ -49,6 +52,12 @@ export class InboundHeaders {
         case grpcAttemptsHeader.length:
           if (is(name, grpcAttemptsHeader)) attempt = Math.max(attempt, parseCount(headers[i + 1] as string) + 1);
           break;
+        case lengthHeader.length:
+          if (is(name, lengthHeader)) hasBody = headers[i + 1] !== '0';
+          break;
+        case codingHeader.length:
+          if (is(name, codingHeader)) hasBody = true;
+          break;
         case tellHeader.length:
           if (is(name, tellHeader)) tell = readTell(headers[i + 1] as string);
           break;
@@ -61,11 +70,14 @@ export class InboundHeaders {
     this.attempt = attempt;
     this.rank = rank;
     this.tell = tell;
+    this.hasBody = hasBody;
     return this;
   }
 }
 
 const baggageHeader = 'baggage';
+const lengthHeader = 'content-length';
+const codingHeader = 'transfer-encoding';
 
 function is(name: string, wanted: string): boolean {
   return name === wanted || name.toLowerCase() === wanted;

@@ -135,6 +135,24 @@ describe.each(adapters)('shed under %s', (adapter) => {
     wire.socket.destroy();
   });
 
+  it('takes no place from others for handlers that wait for a slow body', async () => {
+    const { guard, shedder } = narrow();
+    const { port } = await start(adapter, guard, async (req, res) => {
+      for await (const _ of req) {
+        // Until it is there.
+      }
+      res.end('done');
+    });
+    const slow = await Promise.all([1, 2, 3].map(() => Wire.open(port)));
+    for (const each of slow) each.say('POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nab');
+    await until(() => shedder.inFlight === 3);
+    expect(await ask(port)).toMatchObject({ status: 200, body: 'done' });
+    for (const each of slow) each.say('cd');
+    for (const each of slow) await each.hears('done');
+    for (const each of slow) each.socket.destroy();
+    await until(() => shedder.inFlight === 0);
+  });
+
   it('tells callers how much is let in, with every answer', async () => {
     const { guard, shedder } = narrow();
     Object.defineProperty(shedder, 'admission', { value: '0.250' });

@@ -13,6 +13,7 @@ import type { Next } from './next.js';
 import { resolveShed, type ShedOptions } from './shed-options.js';
 import type { Door, Shedder } from './shedder.js';
 import { formatLoad } from './tell.js';
+import { Uploads } from './uploads.js';
 import { Waiting, WaitingLines } from './waiting-line.js';
 
 /** Up to this demand, nobody is in a hurry. Clients who wait for answers can fill a server to 1, and no further. */
@@ -45,6 +46,7 @@ class OverloadShedder extends Timer implements Shedder {
   readonly #shares: FairShares | null;
   #door: Door | null = null;
   #inFlight = 0;
+  readonly #uploads = new Uploads();
   /** Whether somebody had to wait for a handler to end since the window began. */
   #crowded = false;
   /** Mean time to the head of an answer, in ms. */
@@ -111,7 +113,7 @@ class OverloadShedder extends Timer implements Shedder {
       this.#lines.size === 0 &&
       demand.value <= CALM &&
       at - this.#turnAt < TURN_MS &&
-      this.#inFlight < this.#limit.value &&
+      !this.#isFull(at) &&
       this.#heap === 0
     ) {
       this.#inFlight++;
@@ -121,6 +123,12 @@ class OverloadShedder extends Timer implements Shedder {
     }
     this.#door = door;
     this.#line(door, request, response, next, at);
+  }
+
+  /** Whether as many handlers as may are at work, and not waiting for what their callers send. */
+  #isFull(now: number): boolean {
+    const over = this.#inFlight - this.#limit.value;
+    return over >= 0 && over >= this.#uploads.coming(now);
   }
 
   #line(door: Door, request: IncomingMessage, response: ServerResponse, next: Next, at: number): void {
@@ -135,7 +143,7 @@ class OverloadShedder extends Timer implements Shedder {
     this.#lines.push(new Waiting(request, response, next, at, at + timeoutMs, rank));
     if (rank > this.#last) this.#last = rank;
     this.#makeRoom();
-    if (this.#inFlight >= this.#limit.value) this.#crowded = true;
+    if (this.#isFull(at)) this.#crowded = true;
     const due = at + Math.max(1, Math.min(timeoutMs, this.#waitMs));
     if (!this.armed || due < this.due) this.#clock.arm(this, due);
   }
@@ -156,7 +164,7 @@ class OverloadShedder extends Timer implements Shedder {
     // run, so that all of them are late, must not refuse all of them.
     this.#letIn(now, Math.min(SHIFT, Math.floor(SHIFT_MS / this.#demand.costMs)));
     if (this.#lines.size > 0) this.#dropLate(now);
-    if (this.#lines.size > 0 && this.#inFlight < this.#limit.value) this.#turnOn(now);
+    if (this.#lines.size > 0 && !this.#isFull(now)) this.#turnOn(now);
   }
 
   #turnOn(now: number): void {
@@ -170,7 +178,7 @@ class OverloadShedder extends Timer implements Shedder {
   #letIn(now: number, most: number): void {
     const hurry = this.#demand.value > CALM;
     let left = Math.max(1, most);
-    while (left > 0 && this.#inFlight < this.#limit.value) {
+    while (left > 0 && !this.#isFull(now)) {
       const entry = this.#lines.take(hurry);
       if (entry === null) return;
       if (entry.gone) continue;
@@ -184,8 +192,13 @@ class OverloadShedder extends Timer implements Shedder {
     }
   }
 
-  leave(ms: number | null): void {
-    if (ms !== null) {
+  upload(request: IncomingMessage): void {
+    this.#uploads.add(request);
+  }
+
+  leave(request: IncomingMessage, ms: number | null): void {
+    // How long a caller took to send says nothing about this process.
+    if (!this.#uploads.delete(request) && ms !== null) {
       this.#limit.sample(ms, this.#inFlight);
       this.#handlerMs = this.#handlerMs === 0 ? ms : this.#handlerMs + 0.05 * (ms - this.#handlerMs);
     }
@@ -254,7 +267,7 @@ class OverloadShedder extends Timer implements Shedder {
       this.#crowded && elapsed > 0 ? ((demand.arrived / elapsed) * this.#handlerMs) / this.#limit.value : 0;
     const pace = demand.admitted > 0 && elapsed > 0 ? elapsed / demand.admitted : maxWaitMs;
     demand.turn(now, this.#loop.activeMs(), crowding);
-    this.#crowded = this.#lines.size > 0 && this.#inFlight >= this.#limit.value;
+    this.#crowded = this.#lines.size > 0 && this.#isFull(now);
     this.#windows++;
     this.#report = null;
     if (this.#windows % 2 === 0) this.#limit.update(demand.value <= 0.9);

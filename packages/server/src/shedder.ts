@@ -19,8 +19,10 @@ export interface Door {
 export interface Shedder {
   /** A request has come at monotonic time `at`: lets it in through `door`, now or soon, or turns it away. */
   arrive(door: Door, request: IncomingMessage, response: ServerResponse, next: Next, at: number): void;
+  /** A request that is being let in has a body, which may be slow to come. */
+  upload(request: IncomingMessage): void;
   /** A request that was let in has been answered, after `ms`, or, for null, has ended otherwise. */
-  leave(ms: number | null): void;
+  leave(request: IncomingMessage, ms: number | null): void;
   /** What is asked of this process, over what it can do. */
   readonly demand: number;
   /** The share of what is asked for that is let in, 0 to 1, in the form that callers are told; null while all is. */
@@ -29,7 +31,7 @@ export interface Shedder {
   readonly loadReport: string;
   /** How many handlers may work at a time, at present. */
   readonly limit: number;
-  /** How many do. */
+  /** How many do, those included that wait for what their callers send. */
   readonly inFlight: number;
   /** How many wait. */
   readonly waiting: number;

@@ -114,7 +114,7 @@ export class SimulatedProcess implements Clock, EventLoop, Door {
     const { awaitsMs } = this.#costs;
     const waits = typeof awaitsMs === 'number' ? awaitsMs : awaitsMs(this.#now);
     const answer = (): void => {
-      this.shedder.leave(this.#now - began);
+      this.shedder.leave(request, this.#now - began);
       this.#over(request, true);
     };
     if (waits === 0) answer();

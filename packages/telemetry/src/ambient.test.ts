@@ -50,7 +50,7 @@ describe('runWith', () => {
 
 describe('detached', () => {
   it('leaves the deadline behind and keeps trace and baggage, over awaits too', async () => {
-    const ambient = { ...inboundAmbient(inbound(['traceparent', traceparent, 'baggage', 'k=v'])) };
+    const ambient = inboundAmbient(inbound(['traceparent', traceparent, 'baggage', 'k=v']));
     const [within, outside] = await runWith(ambient, async () => {
       const work = detached(async (x: number) => {
         await Promise.resolve();
@@ -58,7 +58,9 @@ describe('detached', () => {
       }, 3);
       return [await work, currentAmbient()];
     });
-    expect(within).toEqual([3, { ...ambient, scope: null }]);
+    const { trace, baggage } = ambient;
+    expect([trace?.flags, baggage]).toEqual([1, 'k=v']);
+    expect(within).toEqual([3, { scope: null, trace, baggage }]);
     expect(outside).toBe(ambient);
   });
 
@@ -71,11 +73,18 @@ describe('detached', () => {
 describe('inboundAmbient', () => {
   it('takes scope, trace and baggage from the call', () => {
     const call = inbound(['traceparent', traceparent, 'tracestate', 'a=1', 'baggage', 'k=v']);
-    expect(inboundAmbient(call)).toEqual({
+    const { scope, trace, baggage } = inboundAmbient(call);
+    expect({ scope, trace, baggage }).toEqual({
       scope: call.scope,
       trace: { traceId: '0af7651916cd43dd8448eb211c80319c', parentId: 'b7ad6b7169203331', flags: 1, state: 'a=1' },
       baggage: 'k=v',
     });
+  });
+
+  it('begins one trace for all that ask', () => {
+    const ambient = ambientReader({ newTraces: 'unsampled' })(inbound([]));
+    expect(ambient.trace).not.toBeNull();
+    expect(ambient.trace).toBe(ambient.trace);
   });
 
   it.each([[[]], [['tracestate', 'a=1']]])('begins no trace unless it is told to: %j', (headers) => {

@@ -41,5 +41,7 @@ export function runWith<A extends unknown[], R>(ambient: Ambient, work: (...args
  */
 export function detached<A extends unknown[], R>(work: (...args: A) => R, ...args: A): R {
   const ambient = currentAmbient();
-  return ambient.scope === null ? work(...args) : storage.run({ ...ambient, scope: null }, work, ...args);
+  if (ambient.scope === null) return work(...args);
+  const { trace, baggage } = ambient;
+  return storage.run({ scope: null, trace, baggage }, work, ...args);
 }

@@ -1,5 +1,5 @@
 /** @module What outbound calls inherit from an inbound request. */
-import { type Call, checks, type Middleware, named, resolveOptions } from '@fairlead/core';
+import { type Call, checks, type Middleware, named, resolveOptions, type Scope } from '@fairlead/core';
 import { type Ambient, runWith } from './ambient.js';
 import { baggageOf } from './baggage.js';
 import { type NewTraces, newTrace, newTracesCheck, type TracingMode, tracingCheck } from './call-trace.js';
@@ -43,13 +43,41 @@ export function ambientReader(options?: Partial<InboundTraceOptions>): (call: Ca
   const source = new OtelSource(api);
   return (call) => {
     const otel = source.active();
+    if (otel === null) return new RequestAmbient(call, newTraces);
     const sent = traceContextOf(call.headers);
-    const active: TraceContext | null = otel === null ? null : activeContext(otel, sent);
+    const active: TraceContext | null = activeContext(otel, sent);
     // With `none`, an SDK without a span here begins its own traces: a flag of ours would switch their recording off.
-    const restart = otel === null || newTraces !== 'none';
-    const trace = active ?? sent ?? (restart ? newTrace(call, newTraces) : null);
+    const trace = active ?? sent ?? (newTraces === 'none' ? null : newTrace(call, newTraces));
     return { scope: call.scope, trace, baggage: baggageOf(call.headers) };
   };
+}
+
+/** What a request hands on where no SDK has a say. Its headers are read when somebody asks: most handlers call nobody. */
+class RequestAmbient implements Ambient {
+  readonly scope: Scope;
+  readonly #call: Call;
+  readonly #newTraces: NewTraces;
+  #trace: TraceContext | null | undefined = undefined;
+  #baggage: string | null | undefined = undefined;
+
+  constructor(call: Call, newTraces: NewTraces) {
+    this.scope = call.scope;
+    this.#call = call;
+    this.#newTraces = newTraces;
+  }
+
+  get trace(): TraceContext | null {
+    // Once, or each of its calls would begin a trace of its own.
+    if (this.#trace === undefined) {
+      this.#trace = traceContextOf(this.#call.headers) ?? newTrace(this.#call, this.#newTraces);
+    }
+    return this.#trace;
+  }
+
+  get baggage(): string | null {
+    if (this.#baggage === undefined) this.#baggage = baggageOf(this.#call.headers);
+    return this.#baggage;
+  }
 }
 
 /** Reads what an inbound call hands on, with the defaults of {@link inboundTrace}. */
