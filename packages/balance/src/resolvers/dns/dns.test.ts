@@ -165,6 +165,16 @@ describe('dns', () => {
     expect(origins()).toEqual(['http://10.0.0.1:8080']);
   });
 
+  it('notices within ten seconds that a server is back, however long answers may be believed', async () => {
+    const { zone, start, clock, origins } = watch({});
+    zone.records['A payments.prod'] = 'ETIMEOUT';
+    await start();
+    await clock.advance(600_000);
+    zone.records['A payments.prod'] = [address('10.0.0.1')];
+    await clock.advance(10_000);
+    expect(origins()).toEqual(['http://10.0.0.1:8080']);
+  });
+
   it('begins its backoff anew after an answer', async () => {
     const { zone, start, clock, times } = watch({});
     zone.records['A payments.prod'] = 'ESERVFAIL';

@@ -38,11 +38,14 @@ export interface DnsOptions {
   readonly refreshMs: number;
   /** The TTL is not believed if it is below this, in ms. Default 1000. */
   readonly minRefreshMs: number;
-  /** Nor if it is above this; also the most that is waited after failures. In ms, default 60,000. */
+  /** Nor if it is above this, in ms; default 60,000. After failures at most so long is waited, and at most 10,000. */
   readonly maxRefreshMs: number;
   /** Asks instead of {@link askDns}: for tests, or for a resolver of your own. Default null. */
   readonly ask: DnsAsk | null;
 }
+
+/** A server that is back is noticed within so long, in ms: one query in ten seconds is no burden to it. */
+const LONGEST_RETRY_MS = 10_000;
 
 /** See {@link DnsOptions}. */
 export const dnsDefaults: Readonly<Omit<DnsOptions, 'host'>> = Object.freeze({
@@ -169,7 +172,7 @@ class DnsWatch extends Timer implements ScopeWatcher, Watch {
     if (this.#stopped) return;
     const { minRefreshMs, maxRefreshMs } = this.settings;
     // Full jitter (Brooker, 2015), but never at once: a server that is down should not be asked in a loop.
-    const capMs = Math.min(maxRefreshMs, minRefreshMs * 2 ** Math.min(this.#failures++, 31));
+    const capMs = Math.min(LONGEST_RETRY_MS, maxRefreshMs, minRefreshMs * 2 ** Math.min(this.#failures++, 31));
     this.#again(Math.max(minRefreshMs / 10, this.runtime.clock.random() * capMs));
     this.tell({ error });
   }
