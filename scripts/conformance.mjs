@@ -18,7 +18,7 @@ const subjects = {
   transport: ['src/conformance.test.ts', 'src/door/', 'src/bridge/'],
   balance: ['src/resolvers/file/', 'src/resolvers/dns/', 'src/resolvers/conformance.test.ts'],
   kubernetes: ['src/traffic.test.ts', 'src/access/', 'src/kubeconfig/'],
-  server: ['src/conformance.test.ts', 'src/guard.test.ts', 'src/http2.test.ts', 'src/drain.test.ts'],
+  server: ['src/conformance.test.ts', 'src/guard.test.ts', 'src/http2.test.ts', 'src/drain/drain.test.ts'],
   fairlead: ['src/dispatcher', 'src/install-http', 'src/register', 'src/wrap-fetch', 'src/faults-unheard'],
 };
 

@@ -16,10 +16,10 @@ import {
   Scope,
   tellEnd,
 } from '@fairlead/core';
-import { announceEnd, sessionOf } from './http2-sessions.js';
+import { announceEnd, sessionOf } from './drain/http2-sessions.js';
 import type { Next } from './next.js';
 import { aloneInPipeline, enterPipeline, leavePipeline } from './pipeline.js';
-import type { Shedder } from './shedder.js';
+import type { Shedder } from './shed/shedder.js';
 import { formatTiming } from './tell.js';
 
 /** What an exchange asks of the engine that serves it. */

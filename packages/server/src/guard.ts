@@ -24,23 +24,23 @@ import {
   systemClock,
   Tried,
 } from '@fairlead/core';
-import { BodyTooLongError } from './body-limit.js';
-import type { Drain } from './drain.js';
+import { type ExpressMiddleware, guardExpress } from './adapters/express.js';
+import { type FastifyPlugin, guardFastify } from './adapters/fastify.js';
+import { guardHono, type HonoMiddleware, type HonoOptions } from './adapters/hono.js';
+import { guardNode, type NodeListener } from './adapters/node.js';
+import type { Drain } from './drain/drain.js';
+import { sessionOf } from './drain/http2-sessions.js';
 import { Exchange, type ExchangeHost, exchangeOf, expiryOf } from './exchange.js';
-import { type ExpressMiddleware, guardExpress } from './express.js';
-import { type FastifyPlugin, guardFastify } from './fastify.js';
-import { headerPairs } from './header-pairs.js';
+import { BodyTooLongError } from './harden/body-limit.js';
+import { headerPairs } from './headers/header-pairs.js';
+import { InboundHeaders } from './headers/inbound-headers.js';
 import type { Health } from './health.js';
-import { guardHono, type HonoMiddleware, type HonoOptions } from './hono.js';
-import { sessionOf } from './http2-sessions.js';
-import { InboundHeaders } from './inbound-headers.js';
 import type { Next } from './next.js';
-import { guardNode, type NodeListener } from './node.js';
 import { aloneInPipeline } from './pipeline.js';
 import { admissionHeader, type LimitRefusal, refusalKind, refusalStatus, refuse, refuseAtOnce } from './refusal.js';
 import { sendReply } from './send-reply.js';
 import type { Serving } from './serving.js';
-import type { Door, Shedder } from './shedder.js';
+import type { Door, Shedder } from './shed/shedder.js';
 import { LOAD, loadHeader, TIMING } from './tell.js';
 
 /** Runs `work` in the ambient context of `call`, so that outbound calls made inside find it. */

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Clock, errorCode, type RejectedError } from '@fairlead/core';
-import { BodyTooLongError, bodyTooLong } from './body-limit.js';
+import { BodyTooLongError, bodyTooLong } from './harden/body-limit.js';
 
 /** Says that a refused request was not processed, so it is safe to send it elsewhere, whatever its method. */
 export const nackHeader = 'x-fairlead-nack';

@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock, Timer } from '@fairlead/core';
 import { VirtualClock } from '@fairlead/testing';
-import { InboundHeaders } from '../src/inbound-headers.js';
+import { InboundHeaders } from '../src/headers/inbound-headers.js';
 import type { Door, EventLoop, Shedder } from '../src/index.js';
 
 /** What became of a request. */
