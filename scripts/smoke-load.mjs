@@ -32,7 +32,10 @@ const names = Object.keys(one).filter((name) => name !== '__esModule');
 /** What stands in for another library is imported as that one is. */
 const standsIn = /\/(express|fastify)-rate-limit$/.test(specifier);
 assert(!wantsExports || names.length > 0, 'exports nothing');
-assert(standsIn || !names.includes('default'), 'has a default export, which reads differently by import and by require');
+assert(
+  standsIn || !names.includes('default'),
+  'has a default export, which reads differently by import and by require',
+);
 assert(
   names.every((name) => one[name] === other[name]),
   'import and require gave two copies, with two states',
