@@ -1,6 +1,6 @@
 /**
  * @module The inbound engine: turns a request of any Node framework into a call, sends it down the layers, and answers
- * for them if they do not let it through.
+ * for them if they do not let it through. A third of it are its options, with their defaults and checks.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import {
