@@ -1,7 +1,7 @@
 /**
  * @module One inbound request: how long it may take, and the answer that its handler is writing. The scope of the request
- * and the reply to it are one object, because both live exactly as long as the request does. Longer than most files: a part of
- * that object could not be read without the rest.
+ * and the reply to it are one object, because both live exactly as long as the request does. The file is longer than
+ * most: a part of that object could not be read without the rest.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {

@@ -1,8 +1,7 @@
 /**
  * @module One try over HTTP. The same object is undici's handler, the reply, its body, the watcher of the call's scope
- * and the timer that guards an unread body: on the hottest path of the project an exchange costs one object, one
- * promise and no closure.
- * Longer than most files for that reason; what could be taken out of it is in `BodyFlow`.
+ * and the timer that guards an unread body: on the hottest path of the project an exchange costs one object, no
+ * promise and no closure. The file is longer than most for that reason; what could be taken out is in `BodyFlow`.
  */
 import {
   type Call,

@@ -1,6 +1,6 @@
 /**
- * @module fetch, with the name of a service for a host. One call from its beginning to its end, redirects included, is one object:
- * the scope of what it sends, and told itself how that went. Hence one file, longer than most.
+ * @module fetch, with the name of a service for a host. One call from its beginning to its end, redirects included, is
+ * one object: the scope of what it sends, and told itself how that went. Hence one file, longer than most.
  */
 import { AsyncResource } from 'node:async_hooks';
 import {
