@@ -3,37 +3,25 @@
  * that retries cost: p-retry is entered only once an attempt has failed.
  */
 import { AsyncResource } from 'node:async_hooks';
-import {
-  type Call,
-  type Dispatch,
-  type EndWatcher,
-  giveUp,
-  handlerOf,
-  type Receiver,
-  type Reply,
-  Timer,
-  tellOf,
-} from '@fairlead/core';
+import { type Call, type Dispatch, giveUp, handlerOf, type Receiver, type Reply, tellOf } from '@fairlead/core';
 import { payReplays, RetryLoop, type RetrySettings } from './retry-loop.js';
 import { forbidsRetry, type Repeatable, repeatableError, repeatableReply } from './retry-reason.js';
-import { isUnderWay, wholeMs } from './whole-reply.js';
+import { isUnderWay, whole } from './whole-reply.js';
 
 const manual = { requireManualDestroy: true } as const;
 
-/** Told how a first attempt went; also the timer of the wait for the rest of its body. */
-export class FirstAttempt extends Timer implements Receiver, EndWatcher {
+/**
+ * Told how a first attempt went. It remembers the async context of its caller: what happens is told in some other, and
+ * instrumentation looks for what a later attempt is part of.
+ */
+export class FirstAttempt extends AsyncResource implements Receiver {
   readonly #call: Call;
   readonly #next: Dispatch;
   readonly #settings: RetrySettings;
   readonly #receiver: Receiver;
-  /** That of the caller. What happens is told in some other, and instrumentation looks for what an attempt is part of. */
-  readonly #context: AsyncResource = new AsyncResource('fairlead.attempt', manual);
-  /** The reply whose body is awaited. */
-  #awaited: Reply | null = null;
 
   constructor(call: Call, next: Dispatch, settings: RetrySettings, receiver: Receiver) {
-    super();
-    this.background = true;
+    super('fairlead.attempt', manual);
     this.#call = call;
     this.#next = next;
     this.#settings = settings;
@@ -63,38 +51,26 @@ export class FirstAttempt extends Timer implements Receiver, EndWatcher {
     const repeatable = repeatableError(error);
     if (repeatable !== 'never') this.#repeat(null, error, repeatable);
     else {
-      this.#context.emitDestroy();
+      this.emitDestroy();
       this.#receiver.onError(error);
     }
   }
 
+  /** Nearly every small body has come with its head; this one has not. */
   #await(reply: Reply): void {
-    this.#awaited = reply;
-    this.#call.runtime.clock.arm(this, reply.at + wholeMs);
-    reply.onEnd(this);
-  }
-
-  /** The body takes its time: somebody may want to read what trickles in. */
-  fire(): void {
-    const reply = this.#awaited;
-    this.#awaited = null;
-    if (reply !== null) this.#pass(reply);
-  }
-
-  /** The body has come to an end. */
-  onOver(error: unknown): void {
-    const reply = this.#awaited;
-    if (reply === null) return;
-    this.#awaited = null;
-    this.#call.runtime.clock.disarm(this);
-    const repeatable = error === null ? 'never' : repeatableError(error);
-    // Also a broken reply is a reply: who reads it finds out.
-    if (repeatable === 'never') this.#pass(reply);
-    else this.#repeat(null, error, repeatable, reply);
+    whole(reply, this.#call.runtime.clock).then(
+      () => this.#pass(reply),
+      (error: unknown) => {
+        const repeatable = repeatableError(error);
+        // Also a broken reply is a reply: who reads it finds out.
+        if (repeatable === 'never') this.#pass(reply);
+        else this.#repeat(null, error, repeatable, reply);
+      },
+    );
   }
 
   #pass(reply: Reply): void {
-    this.#context.emitDestroy();
+    this.emitDestroy();
     this.#receiver.onReply(reply);
   }
 
@@ -114,7 +90,7 @@ export class FirstAttempt extends Timer implements Receiver, EndWatcher {
         ? loop.after(reply, error, repeatable, broken)
         : loop.pretend(reply, error, repeatable);
     };
-    this.#context.runInAsyncScope(tellOf, null, this.#receiver, goOn, call);
-    this.#context.emitDestroy();
+    this.runInAsyncScope(tellOf, null, this.#receiver, goOn, call);
+    this.emitDestroy();
   }
 }

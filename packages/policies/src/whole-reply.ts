@@ -5,7 +5,7 @@
 import { type Call, type Clock, type EndWatcher, type Reply, Timer } from '@fairlead/core';
 
 /** A body that takes longer is handed over as it is: somebody may want to read what trickles in. In ms. */
-export const wholeMs = 1_000;
+const WAIT_MS = 1_000;
 
 /**
  * Whether to wait for the rest of `reply`. Its body may have come with its head.
@@ -40,7 +40,7 @@ class Arrival extends Timer implements EndWatcher {
 export function whole(reply: Reply, clock: Clock): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const arrival = new Arrival(reply, clock, resolve, reject);
-    clock.arm(arrival, clock.now() + wholeMs);
+    clock.arm(arrival, clock.now() + WAIT_MS);
     reply.onEnd(arrival);
   });
 }
