@@ -147,8 +147,14 @@ export class Scope extends Timer implements ScopeWatcher, EndWatcher, SignalFoll
    * @throws the reason if the scope is canceled; the {@link TimeoutError} to come if only its deadline has passed.
    */
   throwIfExpired(now: number = this.clock.now()): void {
+    const reason = this.expiry(now);
+    if (this.canceled) throw reason;
+  }
+
+  /** What {@link throwIfExpired} would throw, for whoever tells it in another way; undefined while the scope goes on. */
+  expiry(now: number = this.clock.now()): unknown {
     if (!this.canceled && now >= this.deadlineAt) this.#expireChain(now);
-    if (this.canceled) throw this.reason;
+    return this.canceled ? this.reason : undefined;
   }
 
   #expireChain(now: number): void {

@@ -9,7 +9,7 @@ import {
   relay,
   resolveOptions,
 } from '@fairlead/core';
-import { alarmed, expiryOf, tellShadow } from './late-alarm.js';
+import { alarmed, tellShadow } from './late-alarm.js';
 import { isMode, type PolicyMode } from './policy-mode.js';
 
 /** Options of {@link deadline}. */
@@ -42,7 +42,7 @@ export function deadline(options?: Partial<DeadlineOptions>): Middleware {
   return relay('deadline', (call, next, receiver) => {
     const { scope, at, service } = call;
     scope.expireAt(at + ms, 'call', ms, service);
-    if (scope.expired(at)) receiver.onError(expiryOf(call));
+    if (scope.expired(at)) receiver.onError(scope.expiry(at));
     else next(call, receiver);
   });
 }

@@ -41,11 +41,3 @@ export function alarmed(call: Call, next: Handler, policy: string, at: number, u
     },
   );
 }
-
-/** Why a call ends whose time is up; its scope is canceled by asking, if no timer could do so yet. */
-export function expiryOf({ scope, at }: Call): unknown {
-  try {
-    scope.throwIfExpired(at);
-  } catch {}
-  return scope.reason;
-}

@@ -12,7 +12,7 @@ import {
   Scope,
   TimeoutError,
 } from '@fairlead/core';
-import { alarmed, expiryOf, tellShadow } from './late-alarm.js';
+import { alarmed, tellShadow } from './late-alarm.js';
 import { LatencyMedian } from './latency-median.js';
 import { isMode, type PolicyMode } from './policy-mode.js';
 
@@ -64,7 +64,7 @@ export function attemptTimeout(options?: Partial<AttemptTimeoutOptions>): Middle
     const leftMs = call.scope.deadlineAt - call.at;
     const hopeless = leftMs <= usual.ms;
     if (hopeless && (leftMs <= 0 || !usual.admits())) {
-      receiver.onError(leftMs <= 0 ? expiryOf(call) : skipped(call, leftMs, usual.ms));
+      receiver.onError(leftMs <= 0 ? call.scope.expiry(call.at) : skipped(call, leftMs, usual.ms));
       return;
     }
     const scope = new AttemptScope(call, ms, hopeless, learner, receiver);

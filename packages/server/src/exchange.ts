@@ -157,7 +157,7 @@ export class Exchange extends Scope implements Reply, Receiver {
     const scope = call.scope;
     // The clock is read only for a request that has a deadline: the event loop may have been blocked past it.
     if (scope.canceled || (scope.deadlineAt !== Number.POSITIVE_INFINITY && scope.expired())) {
-      receiver.onError(expiryOf(scope));
+      receiver.onError(scope.expiry());
       return;
     }
     this.call = call;
@@ -301,16 +301,6 @@ function withGiven(set: ReplyHeaders, given: unknown): ReplyHeaders {
   const flat: unknown[] = Array.isArray(given[0]) ? given.flat() : given;
   for (let i = 0; i + 1 < flat.length; i += 2) all[String(flat[i]).toLowerCase()] = flat[i + 1] as string;
   return all;
-}
-
-/** The reason why `scope` is over; a deadline that has passed counts although no timer has fired yet. */
-export function expiryOf(scope: Scope): unknown {
-  try {
-    scope.throwIfExpired();
-  } catch (error) {
-    return error;
-  }
-  return new CanceledError();
 }
 
 /** The exchange that `call` is a part of. */

@@ -30,7 +30,7 @@ import { guardHono, type HonoMiddleware, type HonoOptions } from './adapters/hon
 import { guardNode, type NodeListener } from './adapters/node.js';
 import type { Drain } from './drain/drain.js';
 import { sessionOf } from './drain/http2-sessions.js';
-import { Exchange, type ExchangeHost, exchangeOf, expiryOf } from './exchange.js';
+import { Exchange, type ExchangeHost, exchangeOf } from './exchange.js';
 import { BodyTooLongError } from './harden/body-limit.js';
 import { headerPairs } from './headers/header-pairs.js';
 import { InboundHeaders } from './headers/inbound-headers.js';
@@ -220,7 +220,7 @@ class InboundEngine implements Guard, ExchangeHost, Door {
       service, method, pathOf(request), headers, null, exchange, runtime, isIdempotentMethod(method), 1, null, at, new Tried(), null, noAttributes,
     );
     // Too late from the beginning: not worth a look at any limit.
-    if (timeoutMs <= 0) this.layerFailed(exchange, expiryOf(exchange));
+    if (timeoutMs <= 0) this.layerFailed(exchange, exchange.expiry());
     else this.#stack(call, exchange);
   }
 

@@ -2,7 +2,7 @@
  * @module How the time that is left travels to the other side: as a duration, since the clocks of two machines never agree.
  * There is no standard; these are ours, Envoy's and gRPC's.
  */
-import { type Check, checks, type Scope } from '@fairlead/core';
+import { type Check, checks } from '@fairlead/core';
 
 /** A header that says how long the caller will go on waiting. */
 export type DeadlineHeader = 'x-request-timeout-ms' | 'x-envoy-expected-rq-timeout-ms' | 'grpc-timeout';
@@ -23,14 +23,4 @@ export function formatDeadline(header: DeadlineHeader, ms: number): string {
   const whole = Math.max(1, Math.floor(ms));
   if (header !== 'grpc-timeout') return String(whole);
   return whole <= GRPC_MAX ? `${whole}m` : `${Math.min(GRPC_MAX, Math.floor(whole / 1000))}S`;
-}
-
-/** The error that `scope` ends with when it is found to have expired at `now`, before any timer could say so. */
-export function expiryOf(scope: Scope, now: number): unknown {
-  try {
-    scope.throwIfExpired(now);
-  } catch (reason) {
-    return reason;
-  }
-  return undefined;
 }

@@ -31,7 +31,7 @@ import {
   type TracingMode,
   tracingCheck,
 } from './call-trace.js';
-import { type DeadlineHeader, deadlineHeadersCheck, expiryOf, formatDeadline } from './deadline-header.js';
+import { type DeadlineHeader, deadlineHeadersCheck, formatDeadline } from './deadline-header.js';
 import { idsOf } from './ids.js';
 import { contextOf, endWith, startAttemptSpan } from './spans.js';
 import { formatTraceparent, type TraceContext, traceContextOf } from './trace-context.js';
@@ -97,7 +97,7 @@ export function propagate(options?: Partial<PropagateOptions>): Middleware {
       const now = runtime.clock.now();
       leftMs = scope.deadlineAt - now;
       if (leftMs <= 0) {
-        receiver.onError(expiryOf(scope, now));
+        receiver.onError(scope.expiry(now));
         return;
       }
     }
