@@ -64,10 +64,10 @@ test('--write puts the code of the file into the page', () => {
 });
 
 test('an empty shelf is a problem', () => {
-  const { status, all } = check({ 'packages/policies/src/retry.ts': '' });
-  expect(all).toContain('retry: the shelf packages/policies/src/retry.test.ts is empty');
+  const { status, all } = check({ 'packages/policies/src/retry/retry.ts': '' });
+  expect(all).toContain('retry: the shelf packages/policies/src/retry/retry.test.ts is empty');
   expect(all).toContain('retry: the shelf docs/policies/retry.md is empty');
-  expect(all).not.toContain('retry: the shelf packages/policies/src/retry.ts is empty');
+  expect(all).not.toContain('retry: the shelf packages/policies/src/retry/retry.ts is empty');
   expect(status).toBe(1);
 });
 

@@ -30,8 +30,8 @@ test('every shelf of this repository is filled', () => {
 });
 
 test.each([
-  'packages/policies/src/breaker.ts',
-  'packages/policies/src/breaker.test.ts',
+  'packages/policies/src/breaker/breaker.ts',
+  'packages/policies/src/breaker/breaker.test.ts',
   'docs/policies/breaker.md',
   'examples/breaker.ts',
 ])('%s is missed', (path) => {
@@ -53,6 +53,6 @@ test('a benchmark is missed by name', () => {
 });
 
 test('a policy that is on no list is told', () => {
-  edit('packages/policies/src/index.ts', (text) => `${text}export { bulkhead } from './bulkhead.js';\n`);
-  expect(checkShelves(copy)).toEqual(['bulkhead: no shelf is known for it; add it to docs-shelves.mjs']);
+  edit('packages/policies/src/index.ts', (text) => `${text}export { bulkhead } from './bulkhead/bulkhead.js';\n`);
+  expect(checkShelves(copy)).toEqual(['bulkhead/bulkhead: no shelf is known for it; add it to docs-shelves.mjs']);
 });

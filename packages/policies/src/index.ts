@@ -1,17 +1,18 @@
 /** @module Policies: what is done about calls that fail, take too long, or are too many. */
-export * from './backoff.js';
-export * from './breaker.js';
-export * from './deadline.js';
-export * from './fallback.js';
-export * from './hedge.js';
-export * from './inject-fault.js';
-export * from './keyed-buckets.js';
-export * from './mirror.js';
-export * from './pace.js';
+
+export * from './breaker/breaker.js';
+export * from './fallback/fallback.js';
+export * from './hedge/hedge.js';
+export * from './hedge/race.js';
+export * from './limits/keyed-buckets.js';
+export * from './limits/throttle.js';
+export * from './limits/token-bucket.js';
+export * from './pace/pace.js';
 export * from './policy-mode.js';
-export * from './race.js';
-export * from './retry.js';
-export { type RetryBudget, type RetryBudgetOptions, retryBudget, retryBudgetDefaults } from './retry-budget.js';
-export * from './throttle.js';
-export * from './timeout.js';
-export * from './token-bucket.js';
+export * from './retry/backoff.js';
+export * from './retry/retry.js';
+export { type RetryBudget, type RetryBudgetOptions, retryBudget, retryBudgetDefaults } from './retry/retry-budget.js';
+export * from './time/deadline.js';
+export * from './time/timeout.js';
+export * from './trials/inject-fault.js';
+export * from './trials/mirror.js';

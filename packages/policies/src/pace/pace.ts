@@ -12,12 +12,12 @@ import {
   resolveOptions,
   Timer,
 } from '@fairlead/core';
-import { Gcra } from './gcra.js';
-import { loadBottleneck } from './load-engine.js';
+import { Gcra } from '../limits/gcra.js';
+import { loadBottleneck } from '../load-engine.js';
+import { isMode, type PolicyMode } from '../policy-mode.js';
 import { PaceQueue, PRIORITIES } from './pace-queue.js';
 import { PaceRate } from './pace-rate.js';
 import { type PaceLimiter, PaceTickets } from './pace-tickets.js';
-import { isMode, type PolicyMode } from './policy-mode.js';
 
 export {
   type FleetPace,

@@ -23,9 +23,9 @@ import {
   VirtualClock,
 } from '@fairlead/testing';
 import { describe, expect, it, vi } from 'vitest';
+import { attemptTimeout } from '../time/timeout.js';
 import { type RetryOptions, retry } from './retry.js';
 import { retryBudget } from './retry-budget.js';
-import { attemptTimeout } from './timeout.js';
 
 const POST = { method: 'POST', body: 'x' };
 

@@ -11,10 +11,10 @@ import {
   type Reply,
   resolveOptions,
 } from '@fairlead/core';
+import { isMode } from '../policy-mode.js';
+import { isRetryBudget } from '../retry/retry-budget.js';
 import { HedgeRace } from './hedge-race.js';
 import { type HedgeOptions, HedgeRules } from './hedge-rules.js';
-import { isMode } from './policy-mode.js';
-import { isRetryBudget } from './retry-budget.js';
 
 export { hedged } from './hedge-race.js';
 export type { HedgeOptions } from './hedge-rules.js';

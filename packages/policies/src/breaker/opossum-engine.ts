@@ -16,8 +16,8 @@
  * A failure still costs opossum one pass over its ten buckets, and two promises: 10 to 30 µs, whatever the traffic.
  */
 import { EventEmitter } from 'node:events';
+import { loadOpossum } from '../load-engine.js';
 import { type BreakerEngine, BreakerWindow, type EngineCounts, type EngineSettings } from './breaker-window.js';
-import { loadOpossum } from './load-engine.js';
 
 const BUCKETS = 10;
 

@@ -14,7 +14,7 @@ import {
   resolveOptions,
   type Verdict,
 } from '@fairlead/core';
-import { isMode, type PolicyMode } from './policy-mode.js';
+import { isMode, type PolicyMode } from '../policy-mode.js';
 
 /** Options of {@link throttle}. */
 export interface ThrottleOptions {

@@ -21,9 +21,9 @@ import {
   type Tried,
 } from '@fairlead/core';
 import pRetry from 'p-retry';
+import type { PolicyMode } from '../policy-mode.js';
 import { fullJitter } from './backoff.js';
 import { nameService } from './name-service.js';
-import type { PolicyMode } from './policy-mode.js';
 import type { RetryBudget } from './retry-budget.js';
 import { forbidsRetry, isReplicaNack, type Repeatable, repeatableError, repeatableReply } from './retry-reason.js';
 import { isUnderWay, whole } from './whole-reply.js';

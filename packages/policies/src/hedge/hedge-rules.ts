@@ -1,9 +1,9 @@
 /** @module What the calls through one hedging layer share: what is usual, and how much more may be sent. */
 import type { Call } from '@fairlead/core';
+import type { PolicyMode } from '../policy-mode.js';
+import { type RetryBudget, WindowedBudget } from '../retry/retry-budget.js';
 import { HedgeCredit } from './hedge-credit.js';
 import { LatencyQuantile } from './hedge-quantile.js';
-import type { PolicyMode } from './policy-mode.js';
-import { type RetryBudget, WindowedBudget } from './retry-budget.js';
 
 /** Options of `hedge`. */
 export interface HedgeOptions {

@@ -15,9 +15,9 @@ import {
   type ReplyHeaders,
   resolveOptions,
 } from '@fairlead/core';
+import { isMode, type PolicyMode } from '../policy-mode.js';
 import { type FallbackFunction, isService } from './fallback-service.js';
 import { type StaleOptions, StaleReplies, staleDefaults } from './fallback-stale.js';
-import { isMode, type PolicyMode } from './policy-mode.js';
 
 export { type FallbackFunction, type ToServiceOptions, toService, toServiceDefaults } from './fallback-service.js';
 export { type StaleOptions, staleDefaults } from './fallback-stale.js';

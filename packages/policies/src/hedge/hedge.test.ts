@@ -14,10 +14,10 @@ import {
   VirtualClock,
 } from '@fairlead/testing';
 import { describe, expect, it } from 'vitest';
+import { retry } from '../retry/retry.js';
+import { retryBudget } from '../retry/retry-budget.js';
+import { attemptTimeout } from '../time/timeout.js';
 import { type HedgeOptions, hedge, hedged } from './hedge.js';
-import { retry } from './retry.js';
-import { retryBudget } from './retry-budget.js';
-import { attemptTimeout } from './timeout.js';
 
 /** `ratio: 1` and `minWinRatio: 0`: nothing but what is under test keeps hedges back. */
 const free: Partial<HedgeOptions> = { delayMs: 10, ratio: 1, minWinRatio: 0 };

@@ -1,7 +1,7 @@
 /** @module How many calls per second may be made. */
 import { type Call, checks, type Gate, nothingToReport, rejected, resolveOptions } from '@fairlead/core';
+import { isMode, type PolicyMode } from '../policy-mode.js';
 import { Gcra, soundCost } from './gcra.js';
-import { isMode, type PolicyMode } from './policy-mode.js';
 
 /** Options of {@link tokenBucket}. */
 export interface TokenBucketOptions {

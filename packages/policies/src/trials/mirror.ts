@@ -14,7 +14,7 @@ import {
   Tried,
   withHeader,
 } from '@fairlead/core';
-import { isMode, type PolicyMode } from './policy-mode.js';
+import { isMode, type PolicyMode } from '../policy-mode.js';
 
 /** Options of {@link mirror}. */
 export interface MirrorOptions {

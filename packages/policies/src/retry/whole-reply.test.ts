@@ -14,7 +14,7 @@ import {
 } from '@fairlead/core';
 import { callTo, recordEvents, VirtualClock } from '@fairlead/testing';
 import { describe, expect, it } from 'vitest';
-import { deadline } from './deadline.js';
+import { deadline } from '../time/deadline.js';
 import { type RetryOptions, retry } from './retry.js';
 
 /** A reply that gathers by itself what arrives, as that of the transport does; a test says when. */

@@ -13,7 +13,7 @@
  * Two connections for each link: the second one is bottleneck's own, for what its limiters tell each other.
  */
 import type { Clock } from '@fairlead/core';
-import { loadBottleneck } from './load-engine.js';
+import { loadBottleneck } from '../load-engine.js';
 
 /** What is needed of an ioredis client: what it would be made from once more. */
 export interface PaceRedis {

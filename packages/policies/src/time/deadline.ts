@@ -9,8 +9,8 @@ import {
   relay,
   resolveOptions,
 } from '@fairlead/core';
+import { isMode, type PolicyMode } from '../policy-mode.js';
 import { alarmed, tellShadow } from './late-alarm.js';
-import { isMode, type PolicyMode } from './policy-mode.js';
 
 /** Options of {@link deadline}. */
 export interface DeadlineOptions {

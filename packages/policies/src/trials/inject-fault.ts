@@ -14,8 +14,8 @@ import {
   sleep,
   TransportError,
 } from '@fairlead/core';
+import { isMode, type PolicyMode } from '../policy-mode.js';
 import { SlowBody, withBody } from './inject-fault-body.js';
-import { isMode, type PolicyMode } from './policy-mode.js';
 
 /** Options of {@link injectFault}. */
 export interface InjectFaultOptions {

@@ -1,9 +1,9 @@
 /** @module Stops calling a service that fails, until it has shown that it works again. */
 import { checks, resolveOptions } from '@fairlead/core';
+import { isMode } from '../policy-mode.js';
 import { type OpossumNames, withoutOpossumNames } from './breaker-opossum-names.js';
 import { type Breaker, type BreakerOptions, breakerDefaults } from './breaker-options.js';
 import { ServiceBreaker } from './breaker-state.js';
-import { isMode } from './policy-mode.js';
 
 export type { OpossumNames } from './breaker-opossum-names.js';
 export * from './breaker-options.js';

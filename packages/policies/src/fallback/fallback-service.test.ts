@@ -14,7 +14,7 @@ import {
   VirtualClock,
 } from '@fairlead/testing';
 import { describe, expect, it } from 'vitest';
-import { deadline } from './deadline.js';
+import { deadline } from '../time/deadline.js';
 import { fallback, toService } from './fallback.js';
 
 function rig(script: Script, other: Script, options: Parameters<typeof toService>[1] = {}) {

@@ -14,7 +14,7 @@ import {
   type ReplyHeaders,
   replyHeader,
 } from '@fairlead/core';
-import { withBody } from './inject-fault-body.js';
+import { withBody } from '../trials/inject-fault-body.js';
 
 /** What {@link StaleReplies} keeps, and for how long. */
 export interface StaleOptions {

@@ -10,7 +10,7 @@
  * - Its Redis mode shares the pace with a fleet: `fleetPace`. Any other limiter may be handed in, too.
  */
 import { type Clock, Timer } from '@fairlead/core';
-import { loadBottleneck } from './load-engine.js';
+import { loadBottleneck } from '../load-engine.js';
 
 /** What `pace` needs of a limiter: a `Bottleneck` is one. It alone decides how fast its jobs run. */
 export interface PaceLimiter {

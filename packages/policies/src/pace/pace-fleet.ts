@@ -10,7 +10,7 @@ import {
   systemClock,
   Timer,
 } from '@fairlead/core';
-import { loadBottleneck } from './load-engine.js';
+import { loadBottleneck } from '../load-engine.js';
 import { FleetLink, type LinkListener, type PaceRedis } from './pace-fleet-link.js';
 import type { PaceLimiter } from './pace-tickets.js';
 

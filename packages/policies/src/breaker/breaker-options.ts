@@ -1,6 +1,6 @@
 /** @module What a breaker is told and what it tells. */
 import { type Gate, judge as judgeByDefault, type Outcome, type Runtime, type Verdict } from '@fairlead/core';
-import type { PolicyMode } from './policy-mode.js';
+import type { PolicyMode } from '../policy-mode.js';
 
 /** Options of `breaker`. */
 export interface BreakerOptions {

@@ -5,8 +5,8 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createCall, createReply, errorCode, type Runtime, sleep, systemClock } from '@fairlead/core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { bundle } from '../tests/bundle.js';
-import { RedisServer, redisInstalled } from '../tests/redis-server.js';
+import { bundle } from '../../tests/bundle.js';
+import { RedisServer, redisInstalled } from '../../tests/redis-server.js';
 import { pace } from './pace.js';
 import { type FleetPace, fleetPace } from './pace-fleet.js';
 

@@ -12,9 +12,9 @@ import {
   Scope,
   TimeoutError,
 } from '@fairlead/core';
+import { isMode, type PolicyMode } from '../policy-mode.js';
 import { alarmed, tellShadow } from './late-alarm.js';
 import { LatencyMedian } from './latency-median.js';
-import { isMode, type PolicyMode } from './policy-mode.js';
 
 /** Options of {@link attemptTimeout}. */
 export interface AttemptTimeoutOptions {

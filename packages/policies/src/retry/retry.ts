@@ -1,7 +1,7 @@
 /** @module Tries again what failed, where that is safe, of use, and within the budget. */
 import { check, checks, type Middleware, relay, resolveOptions } from '@fairlead/core';
+import { isMode, type PolicyMode } from '../policy-mode.js';
 import { FirstAttempt } from './first-attempt.js';
-import { isMode, type PolicyMode } from './policy-mode.js';
 import { isRetryBudget, type RetryBudget, retryBudget } from './retry-budget.js';
 import type { RetrySettings } from './retry-loop.js';
 
