@@ -5,8 +5,10 @@ import {
   checks,
   type Dispatch,
   errorCode,
+  judge,
   type Middleware,
   noEndpoint,
+  Outcome,
   type Picker,
   type Receiver,
   type Reply,
@@ -14,6 +16,7 @@ import {
   resolveOptions,
 } from '@fairlead/core';
 import type { Cluster } from './cluster.js';
+import { type LoadReportOptions, LoadReports, loadReportChecks, loadReportDefaults } from './load-reports.js';
 import type { Node } from './node.js';
 import { p2c } from './p2c.js';
 
@@ -23,11 +26,17 @@ export interface BalanceOptions {
   readonly cluster: Cluster;
   /** Who chooses. Default: a new {@link p2c}. A picker remembers things about its nodes; give each service its own. */
   readonly picker?: Picker;
+  /**
+   * Asks endpoints how loaded they are, and gives those more that are loaded less: true for {@link loadReportDefaults}.
+   * Default false: nobody is asked.
+   */
+  readonly loadReports?: boolean | Partial<LoadReportOptions> | undefined;
 }
 
 const balanceChecks: Checks<BalanceOptions> = {
   cluster: checks.object('a cluster'),
   picker: checks.object('a picker'),
+  loadReports: checks.either(checks.boolean(), checks.object('options of load reports')),
 };
 
 /** On the attributes of an attempt that was sent because another one takes long: the symbol that `hedge` exports. */
@@ -48,18 +57,19 @@ const SMALL = 64;
 export function balance(options: BalanceOptions): Middleware {
   // Null rather than undefined, which would count as not given.
   const given = { ...options, cluster: options.cluster ?? null };
-  const { cluster, picker } = resolveOptions<BalanceOptions>(
+  const { cluster, picker, loadReports } = resolveOptions<BalanceOptions>(
     'balance',
     given,
-    { ...given, picker: p2c() },
+    { ...given, picker: p2c(), loadReports: false },
     balanceChecks,
   );
   const choose = picker as Picker;
+  const reports = loadReports === false ? null : reportsOf(loadReports === true ? {} : loadReports, cluster);
   return relay('balance', (call, next, receiver) => {
     cluster.start();
     const node = cluster.waking ? null : choice(cluster, choose, call);
-    if (node === null) void nobody(cluster, choose, call, next, receiver);
-    else send(node, call, cluster.roster.now, next, receiver);
+    if (node === null) void nobody(cluster, choose, reports, call, next, receiver);
+    else send(node, reports, call, cluster.roster.now, next, receiver);
   });
 }
 
@@ -89,10 +99,23 @@ function choice(cluster: Cluster, picker: Picker, call: Call): Node | null {
   return picker.pick(hedge ? roster.elsewhere(untried, tried) : untried, call);
 }
 
-function send(node: Node, call: Call, now: number, next: Dispatch, receiver: Receiver): void {
+function reportsOf(options: Partial<LoadReportOptions> | undefined, { roster }: Cluster): LoadReports {
+  return new LoadReports(resolveOptions('loadReports', options, loadReportDefaults, loadReportChecks), roster);
+}
+
+function send(
+  node: Node,
+  reports: LoadReports | null,
+  call: Call,
+  now: number,
+  next: Dispatch,
+  receiver: Receiver,
+): void {
   const { endpoint } = node;
   call.tried.add(endpoint);
-  next(call.withEndpoint(endpoint), new Sent(node, call, node.enter(now), receiver));
+  const placed = call.withEndpoint(endpoint);
+  if (reports === null) next(placed, new Sent(node, call, node.enter(now), receiver));
+  else next(reports.ask(node, placed, now), new SentToReporter(node, call, node.enter(now), receiver, reports));
 }
 
 /** A request on its way to the node that was chosen for it. */
@@ -121,8 +144,45 @@ class Sent implements Receiver {
   }
 }
 
+/** A request whose answer may have a load report. */
+class SentToReporter extends Sent {
+  constructor(
+    node: Node,
+    call: Call,
+    ticket: number,
+    receiver: Receiver,
+    readonly reports: LoadReports,
+  ) {
+    super(node, call, ticket, receiver);
+  }
+
+  override onReply(reply: Reply): void {
+    try {
+      const failed = reply.status >= 500 && judge(new Outcome(reply, null, 0)) === 'failure';
+      this.reports.answered(this.node, reply, failed);
+    } catch (error) {
+      // Not a reply, as above.
+      this.onError(error);
+      return;
+    }
+    super.onReply(reply);
+  }
+
+  override onError(error: unknown): void {
+    if (judge(new Outcome(null, error, 0)) === 'failure') this.reports.failed(this.node);
+    super.onError(error);
+  }
+}
+
 /** Waits for discovery, if it may still name somebody. */
-async function nobody(cluster: Cluster, picker: Picker, call: Call, next: Dispatch, receiver: Receiver): Promise<void> {
+async function nobody(
+  cluster: Cluster,
+  picker: Picker,
+  reports: LoadReports | null,
+  call: Call,
+  next: Dispatch,
+  receiver: Receiver,
+): Promise<void> {
   let begun = call;
   let node: Node | null = null;
   try {
@@ -137,7 +197,7 @@ async function nobody(cluster: Cluster, picker: Picker, call: Call, next: Dispat
     return;
   }
   if (node !== null) {
-    send(node, begun, cluster.roster.now, next, receiver);
+    send(node, reports, begun, cluster.roster.now, next, receiver);
     return;
   }
   const state = cluster.state === 'failed' ? 'failed' : 'empty';

@@ -8,6 +8,7 @@ export {
   healthDefaults,
   type Ward,
 } from './endpoint-health.js';
+export { type LoadReportOptions, loadReportDefaults, type ReportedLoad } from './load-reports.js';
 export type { Neighbourhood } from './neighbourhood.js';
 export { type LatencyOptions, latencyDefaults, type Node, type NodeHost } from './node.js';
 export * from './p2c.js';

@@ -17,6 +17,7 @@ import {
 } from '@fairlead/core';
 import type { Doubt } from './doubt.js';
 import { EndpointHealth, type Ward } from './endpoint-health.js';
+import type { ReportedLoad } from './load-reports.js';
 import { PeakEwma, type TypicalLatency } from './peak-ewma.js';
 
 /** How latency is estimated. */
@@ -52,6 +53,10 @@ export interface NodeHost extends Ward {
 export class Node implements PickerNode {
   /** As told by the latest snapshot. */
   endpoint: Endpoint;
+  /** Its weight, times what load reports say of it. */
+  weight: number;
+  /** @internal What it has reported of its load; null where nobody has asked. */
+  load: ReportedLoad | null = null;
   /** Requests sent there that are not over yet. */
   inFlight = 0;
   /** Discovery does not know it any more: it gets no new work. */
@@ -73,6 +78,7 @@ export class Node implements PickerNode {
 
   constructor(endpoint: Endpoint, host: NodeHost) {
     this.endpoint = endpoint;
+    this.weight = endpoint.weight;
     this.#host = host;
     this.latency = new PeakEwma(host.typical, host.latency.decayMs);
     this.health = new EndpointHealth(endpoint.id, host);
@@ -80,7 +86,7 @@ export class Node implements PickerNode {
 
   /** What one more request would cost: the expected latency, times the requests it would share the endpoint with. */
   cost(now: number): number {
-    return this.latency.estimate(now) * (this.inFlight / this.endpoint.weight + 1);
+    return this.latency.estimate(now) * (this.inFlight / this.weight + 1);
   }
 
   /** Sends a request here. Gives the ticket for {@link answered} or {@link failed}. */
@@ -124,6 +130,8 @@ export class Node implements PickerNode {
   update(endpoint: Endpoint): Endpoint | null {
     const before = this.endpoint;
     this.endpoint = endpoint;
+    if (before.origin !== endpoint.origin) this.load = null;
+    this.weight = endpoint.weight * (this.load?.factor ?? 1);
     if (before.origin === endpoint.origin) return null;
     // Another address is another process: how the old one did says nothing about it. Its requests still count.
     this.latency.forget();

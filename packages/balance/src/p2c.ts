@@ -8,6 +8,7 @@ import {
   type PickerNode,
   resolveOptions,
 } from '@fairlead/core';
+import { weightOf } from './weight.js';
 
 /** How {@link p2c} compares. */
 export interface P2cOptions {
@@ -40,7 +41,7 @@ export function p2c(options?: Partial<P2cOptions>): Picker {
 type Cost = (node: PickerNode, now: number) => number;
 
 const latencyCost: Cost = (node, now) => node.cost(now);
-const inFlightCost: Cost = (node) => node.inFlight / node.endpoint.weight;
+const inFlightCost: Cost = (node) => node.inFlight / weightOf(node);
 
 class PowerOfTwo implements Picker {
   readonly name = 'p2c';
@@ -81,8 +82,8 @@ class PowerOfTwo implements Picker {
   #learn(nodes: readonly PickerNode[]): void {
     let sums = this.#known?.get(nodes);
     if (sums === undefined) {
-      const weight = nodes[0]?.endpoint.weight;
-      sums = nodes.every((node) => node.endpoint.weight === weight) ? null : sumsOf(nodes);
+      const weight = weightOf(nodes[0] as PickerNode);
+      sums = nodes.every((node) => weightOf(node) === weight) ? null : sumsOf(nodes);
       if (nodes === this.#before) {
         this.#known ??= new WeakMap();
         this.#known.set(nodes, sums);
@@ -96,7 +97,7 @@ class PowerOfTwo implements Picker {
 
 function sumsOf(nodes: readonly PickerNode[]): Float64Array {
   let total = 0;
-  return Float64Array.from(nodes, (node) => (total += node.endpoint.weight));
+  return Float64Array.from(nodes, (node) => (total += weightOf(node)));
 }
 
 /** The index of the first sum above a random share of the total. */

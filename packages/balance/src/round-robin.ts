@@ -1,5 +1,6 @@
 /** @module One after another. */
 import type { Call, Picker, PickerNode } from '@fairlead/core';
+import { weightOf } from './weight.js';
 
 /** Weights are compared in so many steps. */
 const STEPS = 65_535;
@@ -26,13 +27,13 @@ class RoundRobin implements Picker {
     if (this.#turn < 0) this.#turn = Math.floor(call.runtime.clock.random() * count);
     if (nodes !== this.#nodes) {
       this.#nodes = nodes;
-      this.#heaviest = nodes.reduce((most, node) => Math.max(most, node.endpoint.weight), 0);
+      this.#heaviest = nodes.reduce((most, node) => Math.max(most, weightOf(node)), 0);
     }
     for (;;) {
       const turn = this.#turn++;
       const index = turn % count;
       const node = nodes[index] as N;
-      const steps = Math.max(1, Math.round((node.endpoint.weight / this.#heaviest) * STEPS));
+      const steps = Math.max(1, Math.round((weightOf(node) / this.#heaviest) * STEPS));
       // The offset keeps nodes of the same weight from having their turns in the same rounds.
       const place = (steps * Math.floor(turn / count) + index * (STEPS >> 1)) % STEPS;
       if (place >= STEPS - steps) return node;
