@@ -81,7 +81,11 @@ export function outboundLayers(
         skipHopeless: service.skipHopeless,
       }),
     // Picks an endpoint that this call was not sent to yet; asks and tells its health.
-    balance({ cluster, picker: service.picker === 'p2c' ? p2c({ cost: service.cost }) : roundRobin() }),
+    balance({
+      cluster,
+      picker: service.picker === 'p2c' ? p2c({ cost: service.cost }) : roundRobin(),
+      loadReports: service.loadReports,
+    }),
     service.layers.attempt.length > 0 && race(),
     ...service.layers.attempt,
     // Below the pick: each attempt has a span id and a remaining time of its own.

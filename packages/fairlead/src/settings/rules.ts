@@ -20,6 +20,7 @@ export const serviceRules: readonly AtMost[] = [
   { path: 'retry.baseMs', limit: 'retry.maxMs', given: 'either' },
   { path: 'breaker.openMs', limit: 'breaker.maxOpenMs', given: 'both' },
   { path: 'health.baseEjectMs', limit: 'health.maxEjectMs', given: 'either' },
+  { path: 'loadReports.periodMs', limit: 'loadReports.expireMs', given: 'either' },
 ];
 
 /** What has to hold between the settings of a guard. */

@@ -72,6 +72,8 @@ export interface ServiceSettings {
   readonly picker: 'p2c' | 'roundRobin';
   /** What `p2c` takes for busy. Default `inFlight`. */
   readonly cost: 'inFlight' | 'latency';
+  /** Asks endpoints how loaded they are, and gives those more that are loaded less; false, the default, asks nobody. */
+  readonly loadReports: false | LoadReportSettings;
   readonly transport: TransportSettings;
   /** The headers that tell how much time is left. Default `x-request-timeout-ms`. */
   readonly deadlineHeaders: readonly DeadlineHeader[];
@@ -98,6 +100,20 @@ export interface HealthSettings {
   readonly probeTimeoutMs: number;
   /** How long an endpoint rests that answers 429 without saying for how long. Default 1 000. */
   readonly restMs: number;
+}
+
+/** How endpoints are asked how loaded they are, and what follows. */
+export interface LoadReportSettings {
+  /** An endpoint is asked at most once in so many ms. Default 1 000. */
+  readonly periodMs: number;
+  /** For so long after the first report of an endpoint its reports have no effect. Default 10 000. */
+  readonly blackoutMs: number;
+  /** After so long without a report what was reported is forgotten. Default 30 000. */
+  readonly expireMs: number;
+  /** An endpoint all of whose answers are errors counts as if its load were higher by so much. Default 1. */
+  readonly errorPenalty: number;
+  /** A weight becomes at most so many times what it was, and no less than that part of it. Default 4. */
+  readonly maxFactor: number;
 }
 
 /** How requests are sent. */

@@ -1,6 +1,6 @@
 /** @module The table of {@link ServiceSettings}. */
 
-import { clusterDefaults, healthDefaults } from '@fairlead/balance';
+import { clusterDefaults, healthDefaults, loadReportDefaults } from '@fairlead/balance';
 import { checks, type Middleware } from '@fairlead/core';
 import { attemptTimeoutDefaults, deadlineDefaults } from '@fairlead/policies';
 import { type DeadlineHeader, propagateDefaults } from '@fairlead/telemetry';
@@ -9,7 +9,19 @@ import { injectFaultTable } from './inject-fault-table.js';
 import { activeMode, policyTable } from './policy-table.js';
 import type { ServiceSettings } from './service-settings.js';
 import { setting, type Table } from './setting.js';
-import { boolean, codeOnly, duration, integer, list, oneOf, orOff, ratio, text, type ValueKind } from './values.js';
+import {
+  boolean,
+  codeOnly,
+  duration,
+  integer,
+  list,
+  number,
+  oneOf,
+  orOff,
+  ratio,
+  text,
+  type ValueKind,
+} from './values.js';
 
 const deadlineHeader = oneOf<DeadlineHeader>('x-request-timeout-ms', 'x-envoy-expected-rq-timeout-ms', 'grpc-timeout');
 
@@ -106,6 +118,36 @@ export const serviceTable: Table<ServiceSettings> = {
   ),
   picker: setting(oneOf('p2c', 'roundRobin'), 'p2c', 'How an endpoint is picked.'),
   cost: setting(oneOf('inFlight', 'latency'), 'inFlight', 'What the picker `p2c` takes for busy.'),
+  loadReports: setting(
+    boolean(),
+    false,
+    'Whether to ask endpoints how loaded they are, and to give those more that are loaded less.',
+  ),
+  'loadReports.periodMs': setting(
+    duration(100),
+    loadReportDefaults.periodMs,
+    'How often an endpoint is asked, with a request that goes there anyway.',
+  ),
+  'loadReports.blackoutMs': setting(
+    duration(),
+    loadReportDefaults.blackoutMs,
+    'How long after the first report of an endpoint its reports have no effect.',
+  ),
+  'loadReports.expireMs': setting(
+    duration(1),
+    loadReportDefaults.expireMs,
+    'How long a report counts without another one.',
+  ),
+  'loadReports.errorPenalty': setting(
+    number(0),
+    loadReportDefaults.errorPenalty,
+    'The load that an endpoint is taken to have on top if all of its answers are errors.',
+  ),
+  'loadReports.maxFactor': setting(
+    number(1),
+    loadReportDefaults.maxFactor,
+    'By how much reports multiply or divide a weight at most.',
+  ),
   'transport.connections': setting(integer(1), 128, 'Connections to one endpoint at most.'),
   'transport.connectTimeoutMs': setting(duration(1), 3_000, 'How long connecting may take.'),
   'transport.keepAliveMs': setting(

@@ -2,7 +2,7 @@
  * Catches: a setting whose default its own check refuses or that differs from that of the part it is for, two settings with
  * one variable, and a variable that cannot be told from another.
  */
-import { clusterDefaults, healthDefaults } from '@fairlead/balance';
+import { clusterDefaults, healthDefaults, loadReportDefaults } from '@fairlead/balance';
 import {
   breakerDefaults,
   hedgeDefaults,
@@ -74,6 +74,8 @@ describe('defaults', () => {
     expect(service?.health).toEqual(healthDefaults);
     const { discoveryIdleMs: idleMs, zone, maxWaiting, readyTimeoutMs } = Object(service) as ServiceSettings;
     expect(clusterDefaults).toEqual({ idleMs, zone, maxWaiting, readyTimeoutMs });
+    const { services } = resolveClient({ services: { a: { from: 'http://a', loadReports: true } } }, {});
+    expect(services.get('a')?.values.loadReports).toEqual(loadReportDefaults);
   });
 
   it('are those of the policies', () => {

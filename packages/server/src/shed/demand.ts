@@ -7,6 +7,8 @@
 export const WINDOW_MS = 50;
 /** The weight of the latest window. */
 const WEIGHT = 0.3;
+/** Over so many ms goes what is told to callers, who ask about once a second. */
+const TOLD_MS = 1_000;
 /** One window counts for no more than this: how far above is of no interest, but how soon it is over is. */
 const MOST = 2;
 
@@ -18,10 +20,8 @@ export class Demand {
   costMs = 0;
   /** Requests let in, of all that came, smoothed. */
   admission = 1;
-  /** The share of the last window in which the loop was at work, 0 to 1. */
-  busy = 0;
-  /** Requests per second in it. */
-  perSecond = 0;
+  /** As callers are told: {@link value} over a longer time, the share of it in which the loop was at work, requests per second. */
+  readonly told: { value: number; busy: number; perSecond: number } = { value: 0, busy: 0, perSecond: 0 };
   /** Since the window began. */
   arrived = 0;
   admitted = 0;
@@ -45,8 +45,6 @@ export class Demand {
     this.windowEnd = now + WINDOW_MS;
     this.arrived = this.admitted = 0;
     if (first || elapsed <= 0) return;
-    this.busy = active / elapsed;
-    this.perSecond = (arrived * 1_000) / elapsed;
     const weight = elapsed < 2 * WINDOW_MS ? WEIGHT : 1 - (1 - WEIGHT) ** (elapsed / WINDOW_MS);
     if (admitted > 0) {
       const cost = active / admitted;
@@ -60,5 +58,10 @@ export class Demand {
     const byTime = (active / elapsed) * Math.max(1, arrived / Math.max(1, admitted));
     const present = Math.min(MOST, Math.max(Math.min(byWork, byTime), crowding));
     this.value += weight * (present - this.value);
+    const { told } = this;
+    const share = 1 - Math.exp(-elapsed / TOLD_MS);
+    told.value += share * (present - told.value);
+    told.busy += share * (active / elapsed - told.busy);
+    told.perSecond += share * ((arrived * 1_000) / elapsed - told.perSecond);
   }
 }

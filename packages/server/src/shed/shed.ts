@@ -86,7 +86,7 @@ class OverloadShedder extends Timer implements Shedder {
     return this.#told;
   }
   get loadReport(): string {
-    const { busy, value, perSecond } = this.#demand;
+    const { busy, value, perSecond } = this.#demand.told;
     this.#report ??= formatLoad({ cpu: busy, memory: this.#memory, application: value, perSecond });
     return this.#report;
   }
