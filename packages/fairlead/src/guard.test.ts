@@ -194,10 +194,31 @@ describe.each(Object.entries(adapters))('a guard for %s', (_name, guarded) => {
       return { allowed: asked.length < 2, limit: 1, remaining: 0, resetMs: 0, retryAfterMs: 1_000 };
     };
     const limiter = { take, perSecond: 1, burst: 1 };
-    const init: GuardInit = { ...plain, limit: { name: 'fleet', limiter, key: (request) => `${request.method}` } };
+    const init: GuardInit = {
+      ...plain,
+      limit: { name: 'fleet', limiter, key: (call, request) => `${call.method} ${request.url}` },
+    };
     const origin = await serve(guarded(init, (_request, response) => response.end()));
     expect([(await fetch(origin)).status, (await fetch(origin)).status]).toEqual([200, 429]);
-    expect(asked).toEqual(['GET', 'GET']);
+    expect(asked).toEqual(['GET /', 'GET /']);
+  });
+
+  it('takes what tells callers apart in a layer for its own key, too', async () => {
+    const key = forNode.clientAddress({ trustedProxies: ['loopback'] });
+    const init: GuardInit = {
+      ...plain,
+      key,
+      limit: [
+        { perSecond: 0.01, burst: 1 },
+        { name: 'more', perSecond: 1, key },
+      ],
+    };
+    const origin = await serve(guarded(init, (_request, response) => response.end()));
+    const statusOf = async (address: string): Promise<number> =>
+      (await fetch(origin, { headers: { 'x-forwarded-for': address } })).status;
+    expect([await statusOf('192.0.2.1'), await statusOf('192.0.2.1'), await statusOf('192.0.2.2')]).toEqual([
+      200, 429, 200,
+    ]);
   });
 
   it.each<[string, GuardInit]>([

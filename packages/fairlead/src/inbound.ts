@@ -36,5 +36,5 @@ function callerKey(key: CallerKeySetting, settings: InboundSettings): CallerKey 
     const isKnown = (shown: string): boolean => apiKeys === null || known.has(shown);
     return apiKey({ header: apiKeyHeader, known: isKnown, otherwise: address });
   }
-  return (_call, request) => key(request);
+  return key;
 }

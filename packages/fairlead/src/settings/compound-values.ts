@@ -19,7 +19,7 @@ const rateParts: Readonly<Record<string, Check>> = Object.freeze({
 
 /** How many at once after a pause; where nobody says it, those of one second. */
 export function burstOf({ perSecond, burst }: Rate): number {
-  return burst ?? Math.max(1, Math.ceil(perSecond));
+  return burst ?? Math.min(Math.max(1, Math.ceil(perSecond)), Number.MAX_SAFE_INTEGER);
 }
 
 /** A rate: `100/s`, `6000/m`, `100/s;burst=200`; in code an object. */

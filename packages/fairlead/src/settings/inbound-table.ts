@@ -1,6 +1,7 @@
 /** @module The table of {@link InboundSettings}. Its variables begin with `FAIRLEAD_INBOUND_`, but for those shared with clients. */
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
+import { constants } from 'node:os';
 import { type Check, type Criticality, check, checks, criticalities } from '@fairlead/core';
 import { drainDefaults, type Farewell, guardDefaults, rateLimitDefaults, shedDefaults } from '@fairlead/server';
 import { clockSetting, listenerSetting, newTracesSetting, tracingSetting } from './client-table.js';
@@ -34,9 +35,15 @@ const probe: ValueKind<ProbeSetting | null> = orInCode(
   orOff(text('a path such as /readyz', '/readyz', isPath), null),
   probeObject as Check<ProbeSetting>,
 );
-const tellsApart = checks.fn('a function of the request') as Check<
+const tellsApart = checks.fn('a function of the call and its request') as Check<
   Extract<InboundSettings['key'], (...args: never[]) => unknown>
 >;
+const unheard = ['SIGKILL', 'SIGSTOP'];
+const signal = text(
+  'the name of a signal that a process can listen to',
+  'SIGTERM',
+  (value) => Object.hasOwn(constants.signals, value) && !unheard.includes(value),
+) as ValueKind<NodeJS.Signals>;
 const headerName = text('the name of a header in lower case', 'x-api-key', (value) =>
   /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(value),
 );
@@ -78,7 +85,11 @@ export const inboundTable: Table<InboundSettings> = {
     rateLimitDefaults.legacyHeaders,
     'Whether limits are told in `X-RateLimit-Limit`, `-Remaining` and `-Reset`, too.',
   ),
-  maxKeys: setting(integer(1), 10_000, 'Callers that are told apart at a time; all others share one limit.'),
+  maxKeys: setting(
+    integer(1, 10_000_000),
+    10_000,
+    'Callers that are told apart at a time; all others share one limit.',
+  ),
   maxTimeoutMs: setting(orOff(duration(1), null), null, 'Longest deadline of a request, whatever its caller asks for.'),
   criticality: setting(
     oneOf<Criticality>(...criticalities),
@@ -123,11 +134,7 @@ export const inboundTable: Table<InboundSettings> = {
     'How long to go on listening after SIGTERM; `auto` is 5s inside Kubernetes and 0s elsewhere.',
   ),
   'drain.timeoutMs': setting(duration(), 25_000, 'When to cut what is not finished, counted from the signal.'),
-  'drain.signals': setting(
-    list(text('the name of a signal', 'SIGTERM', (value) => /^SIG[A-Z0-9]+$/.test(value)) as ValueKind<NodeJS.Signals>),
-    drainDefaults.signals,
-    'Signals that make the server stop.',
-  ),
+  'drain.signals': setting(list(signal), drainDefaults.signals, 'Signals that make the server stop.'),
   'drain.farewell': setting(
     codeOnly('function', checks.fn()) as ValueKind<Farewell>,
     drainDefaults.farewell,

@@ -84,6 +84,11 @@ describe('limits', () => {
 });
 
 describe('stopping', () => {
+  it.each(['SIGTEM', 'SIGKILL', 'TERM'])('not on %s, which nobody would ever hear', (signal) => {
+    expect(problemsOf({ drain: { signals: [signal] } })).toMatchObject([{ name: 'guard.drain.signals' }]);
+    expect(() => byVariables({ FAIRLEAD_INBOUND_DRAIN_SIGNALS: `SIGTERM,${signal}` })).toThrow(ConfigError);
+  });
+
   it('on other signals, and with patience for the cleanup', () => {
     const env = { FAIRLEAD_INBOUND_DRAIN_SIGNALS: 'SIGTERM, SIGINT', FAIRLEAD_INBOUND_DRAIN_CLEANUP_TIMEOUT: '10s' };
     expect(byVariables(env).drain).toMatchObject({ signals: ['SIGTERM', 'SIGINT'], cleanupTimeoutMs: 10_000 });

@@ -1,12 +1,11 @@
 /** @module The values of a guard's limit: one rate, or several limits that a request has to pass. */
-import type { IncomingMessage } from 'node:http';
 import { type Call, type Check, check, checks } from '@fairlead/core';
-import type { Limiter, SharedLimiter } from '@fairlead/server';
+import type { CallerKey, Limiter, SharedLimiter } from '@fairlead/server';
 import { burstOf, type Rate, rate } from './compound-values.js';
 import { splitList, type ValueKind } from './values.js';
 
-/** What tells callers apart. */
-export type CallerKeySetting = 'address' | 'apiKey' | 'identity' | ((request: IncomingMessage) => string);
+/** What tells callers apart; a function gets the call and its request, as in a `rateLimit` that is a layer. */
+export type CallerKeySetting = 'address' | 'apiKey' | 'identity' | CallerKey;
 
 interface LimitParts {
   /** Shown to clients: letters, digits, `.`, `_` and `-`. Default `default`; each of several has one of its own. */
@@ -35,7 +34,7 @@ export type LimitSetting = OwnLimit | GivenLimit;
 /** Whether `value` is one of {@link CallerKeySetting}. */
 export const isCallerKey: Check<CallerKeySetting> = checks.either(
   checks.oneOf('address', 'apiKey', 'identity'),
-  checks.fn('a function of the request'),
+  checks.fn('a function of the call and its request'),
 ) as Check<CallerKeySetting>;
 
 const oneRate = rate();

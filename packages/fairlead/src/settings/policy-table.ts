@@ -164,7 +164,11 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     breakerDefaults.jitterRatio,
     'Each of these times is shortened by up to this share, at random.',
   ),
-  'breaker.probes': setting(integer(1), breakerDefaults.probes, 'Probes that must succeed before the breaker closes.'),
+  'breaker.probes': setting(
+    integer(1, 100),
+    breakerDefaults.probes,
+    'Probes that must succeed before the breaker closes.',
+  ),
   'breaker.probeTimeoutMs': setting(
     duration(1),
     breakerDefaults.probeTimeoutMs,
