@@ -18,6 +18,7 @@ import {
   tellEnd,
 } from '@fairlead/core';
 import { announceEnd, sessionOf } from './drain/http2-sessions.js';
+import { addFields } from './headers/answer-fields.js';
 import type { Next } from './next.js';
 import { aloneInPipeline, enterPipeline, leavePipeline } from './pipeline.js';
 import type { Shedder } from './shed/shedder.js';
@@ -83,6 +84,8 @@ export class Exchange extends Scope implements Reply, Receiver {
   readonly #writeHead: ServerResponse['writeHead'];
   /** The last argument of `writeHead`: frameworks keep headers to themselves until then. */
   #given: unknown = null;
+  /** What layers add to the head, names and values in turn; null while that is nothing. */
+  #fields: string[] | null = null;
   /** The layer that let the request through to the handler. */
   #receiver: Receiver | null = null;
   #others: Receiver[] | null = null;
@@ -180,6 +183,26 @@ export class Exchange extends Scope implements Reply, Receiver {
     else (this.#others ??= []).push(receiver);
   }
 
+  /** Adds `member` to a field of the answer that is a list, unless the handler sets a field of that name. */
+  addMember(name: string, member: string): void {
+    const { response } = this;
+    if (response.headersSent) return;
+    if (this.request.httpVersionMajor > 1 || response.hasHeader(name)) {
+      // HTTP/2 and stand-ins for WHATWG have no cheaper way; and what was there before is not the handler's.
+      const before = response.getHeader(name);
+      response.setHeader(name, before === undefined ? member : `${String(before)}, ${member}`);
+      return;
+    }
+    const first = this.outermost;
+    const fields = first.#fields;
+    if (fields === null) first.#fields = [name, member];
+    else {
+      const at = fields.indexOf(name);
+      if (at === -1) fields.push(name, member);
+      else fields[at + 1] += `, ${member}`;
+    }
+  }
+
   // What the layers make of the request.
 
   onReply(reply: Reply): void {
@@ -193,10 +216,11 @@ export class Exchange extends Scope implements Reply, Receiver {
   /** Writes the head, and tells the layers of this guard and of those further out. */
   writeHead(args: unknown[]): ServerResponse {
     const first = this.outermost;
-    first.#given = args.at(-1);
     if (this.gaveUp === true && Number(args[0] ?? this.status) >= 500) this.#forbidRetry();
     if (this.host.draining) first.#lastAnswer();
     if (first.timed && !this.response.headersSent) first.#tellTiming();
+    if (first.#fields !== null && !this.response.headersSent) addFields(this.response, first.#fields, args);
+    first.#given = args.at(-1);
     const result = (first.#writeHead as (...args: unknown[]) => ServerResponse).apply(this.response, args);
     for (let each: Exchange | null = this; each !== null; each = each.outer) each.#headWritten();
     return result;

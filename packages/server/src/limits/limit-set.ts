@@ -86,14 +86,14 @@ function settle(
 ): void {
   const refused = answers.filter(({ taken }) => !taken);
   if (refused.length > 0) giveBack(call, answers);
-  const { response } = exchangeOf(call);
+  const exchange = exchangeOf(call);
   for (const limit of limits) {
     const found = answers.find((each) => each.limit === limit);
     if (found === undefined) continue;
     const { verdict, units, taken } = found;
     // Whole units that are given back change what is left, and not when the next one comes.
     const left = Math.min(verdict.limit, verdict.remaining + (verdict.allowed && !taken ? Math.floor(units) : 0));
-    limit.tell(response, { ...verdict, remaining: left, resetMs: left === verdict.limit ? 0 : verdict.resetMs });
+    limit.tell(exchange, { ...verdict, remaining: left, resetMs: left === verdict.limit ? 0 : verdict.resetMs });
   }
   if (refused.length === 0) next(call, receiver);
   else receiver.onError(overLimit(call, refused));

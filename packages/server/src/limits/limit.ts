@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Call } from '@fairlead/core';
+import type { Exchange } from '../exchange.js';
 import { wholeSeconds } from '../refusal.js';
 import { isShared, type LimitVerdict, type Quota } from './limiter.js';
 import type { RateLimitOptions } from './rate-limit-options.js';
@@ -44,11 +45,11 @@ export class Limit {
     return isShared(limiter) ? limiter.ask(key, units, call.scope) : limiter.take(key, call.at, units);
   }
 
-  tell(response: ServerResponse, state: QuotaState): void {
-    if (response.headersSent) return;
-    addToList(response, 'RateLimit-Policy', this.#policy);
-    addToList(response, 'RateLimit', `${this.#prefix}${state.remaining};t=${wholeSeconds(state.resetMs)}`);
-    if (this.#legacyHeaders) tellLegacy(response, state);
+  /** Both fields are lists, to which every limit of a stack adds its own member. */
+  tell(exchange: Exchange, state: QuotaState): void {
+    exchange.addMember('RateLimit-Policy', this.#policy);
+    exchange.addMember('RateLimit', `${this.#prefix}${state.remaining};t=${wholeSeconds(state.resetMs)}`);
+    if (this.#legacyHeaders && !exchange.response.headersSent) tellLegacy(exchange.response, state);
   }
 }
 
@@ -60,12 +61,6 @@ function policyField(name: string, { perSecond, burst, windowMs = (burst / perSe
   const seconds = Math.max(1, wholeSeconds(windowMs));
   const exact = seconds * 1000 === windowMs;
   return `"${name}";q=${Math.max(1, Math.floor(exact ? burst : perSecond * seconds))};w=${seconds}`;
-}
-
-/** Both fields are lists, to which every limit of a stack adds its own member. */
-function addToList(response: ServerResponse, field: string, member: string): void {
-  const before = response.getHeader(field);
-  response.setHeader(field, before === undefined ? member : `${String(before)}, ${member}`);
 }
 
 /** The three fields in which servers told their limits before there was a draft, by the same quota as the others. */

@@ -63,7 +63,7 @@ function checkList(limits: readonly Limit[]): void {
 /** The layer of a single limit, which has nothing to give back and nothing to put in order. */
 function oneLimit(limit: Limit): Middleware {
   const settle = (call: Call, next: Dispatch, receiver: Receiver, key: string, verdict: LimitVerdict): void => {
-    limit.tell(exchangeOf(call).response, verdict);
+    limit.tell(exchangeOf(call), verdict);
     if (verdict.allowed) next(call, receiver);
     else receiver.onError(overLimit(call, [{ limit, key, verdict }]));
   };
