@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { clusterDefaults } from './cluster.js';
 import { healthDefaults } from './endpoint-health.js';
+import { loadReportDefaults } from './load-reports.js';
 import { latencyDefaults } from './node.js';
 import { p2cDefaults } from './p2c.js';
 import { dnsDefaults } from './resolvers/dns/dns.js';
@@ -28,7 +29,7 @@ function written(defaults: object): Record<string, string> {
 describe('the documented defaults', () => {
   it('are those of the code', () => {
     expect(tablesOf('balancing.md')).toEqual(
-      [healthDefaults, clusterDefaults, latencyDefaults, p2cDefaults].map(written),
+      [healthDefaults, clusterDefaults, latencyDefaults, p2cDefaults, loadReportDefaults].map(written),
     );
     expect(tablesOf('discovery.md')).toEqual([
       { host: 'required', ...written(dnsDefaults) },
