@@ -1,14 +1,16 @@
-// Would catch: a fleet that goes faster than its pace, or not at all; a call that waits for a Redis that is down, frozen or
+// Would catch: a fleet that goes faster than its pace, also while some have found Redis again and others have not; one that
+// does not go at all; a call that waits for a Redis that is down, frozen or
 // just back; a Redis that has forgotten, a clock that is wrong, a partner who is heard by one process only; connections that
 // stay, and processes that do not end.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createCall, createReply, errorCode, type Runtime, sleep, systemClock } from '@fairlead/core';
+import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { bundle } from '../../tests/bundle.js';
 import { RedisServer, redisInstalled } from '../../tests/redis-server.js';
 import { pace } from './pace.js';
-import { type FleetPace, fleetPace } from './pace-fleet.js';
+import { type FleetPace, fleetPace, type PaceRedis } from './pace-fleet.js';
 
 // Real time, since bottleneck and the server have it. A slow machine can only be late: what goes too fast is looked at
 // closely, what goes slowly is not.
@@ -17,6 +19,8 @@ describe.skipIf(!redisInstalled('pace-fleet-redis.test.ts'))('fleetPace and a re
   const limiters: FleetPace[] = [];
   const events: { type: string }[] = [];
   const runtime: Runtime = { clock: systemClock, on: (event) => events.push(event) };
+  const settings = 'b_{fairlead:pace:bank}_settings';
+  const members = 'b_{fairlead:pace:bank}_members';
   let times: number[] = [];
 
   beforeAll(() => server.start(), 20_000);
@@ -36,8 +40,30 @@ describe.skipIf(!redisInstalled('pace-fleet-redis.test.ts'))('fleetPace and a re
     while (!(await holds())) await sleep(systemClock, 5);
   }
 
-  function member(perSecond: number, status = 200) {
-    const limiter = fleetPace({ redis: server.client, name: 'bank', timeoutMs: 300 });
+  /** The way of one member to the server. */
+  const road = (name: string) => {
+    const way = {
+      blocked: false,
+      duplicate: (options: object): Redis =>
+        way.blocked
+          ? new Redis({ port: 1, host: '127.0.0.1', ...options })
+          : server.client.duplicate({ connectionName: name, ...options }),
+      /** Cuts the connections that there are. */
+      async cut(): Promise<void> {
+        way.blocked = true;
+        const clients = String(await server.client.call('CLIENT', 'LIST')).split('\n');
+        for (const client of clients) {
+          if (client.includes(`name=${name} `)) {
+            await server.client.call('CLIENT', 'KILL', 'ID', String(/id=(\d+)/.exec(client)?.[1]));
+          }
+        }
+      },
+    };
+    return way;
+  };
+
+  function member(perSecond: number, status = 200, redis: PaceRedis = server.client) {
+    const limiter = fleetPace({ redis, name: 'bank', timeoutMs: 300 });
     limiters.push(limiter);
     const layer = pace({ perSecond, limiter });
     const send = async (ms = 0): Promise<unknown> => {
@@ -96,6 +122,110 @@ describe.skipIf(!redisInstalled('pace-fleet-redis.test.ts'))('fleetPace and a re
       await Promise.all([a.send(), b.send()]);
       return !a.limiter.down && !b.limiter.down;
     });
+  });
+
+  it('does not give the whole pace to the first that is back, while others still go at their shares', async () => {
+    const way = road('late');
+    const [a, b] = [member(50), member(50, 200, way)];
+    await a.send();
+    await b.send();
+    const all = Promise.all(Array.from({ length: 60 }, () => [a.send(), b.send()]).flat());
+    await sleep(systemClock, 200);
+    way.blocked = true;
+    await server.kill();
+    await until(() => a.limiter.down && b.limiter.down);
+    await server.start();
+    // `a` is there now, and nobody else.
+    await until(async () => (await server.client.zcard(members)) === 1);
+    const [from, before] = [systemClock.now(), times.length];
+    await sleep(systemClock, 1_000);
+    expect(times.length - before).toBeLessThanOrEqual(((systemClock.now() - from) * 50) / 1_000 + 2);
+    // One that was never there has no share to go by.
+    const c = member(50);
+    const first = c.send();
+    await until(async () => (await server.client.zcard(members)) === 2);
+    expect(c.limiter.down).toBe(false);
+    way.blocked = false;
+    await until(() => !a.limiter.down && !b.limiter.down);
+    expect(await first).toBeNull();
+    await all;
+    expect(paceOf(times).mean).toBeLessThan(53);
+  });
+
+  it('waits for those who do not come back for a few seconds only', async () => {
+    const way = road('gone');
+    const [a, b] = [member(50), member(50, 200, way)];
+    await a.send();
+    await b.send();
+    way.blocked = true;
+    await server.kill();
+    await until(() => a.limiter.down && b.limiter.down);
+    await server.start();
+    const from = systemClock.now();
+    await until(async () => {
+      await a.send();
+      return !a.limiter.down;
+    });
+    // Two seconds, and four times what Redis may take.
+    expect(systemClock.now() - from).toBeGreaterThan(3_000);
+  });
+
+  it('takes out of the pace what one has sent that was cut off alone', async () => {
+    const way = road('alone');
+    const [a, b] = [member(50), member(50, 200, way)];
+    await a.send();
+    await b.send();
+    const all = Promise.all(Array.from({ length: 70 }, () => [a.send(), b.send()]).flat());
+    await sleep(systemClock, 200);
+    await way.cut();
+    await until(() => b.limiter.down);
+    await sleep(systemClock, 1_000);
+    expect([a.limiter.down, b.limiter.down]).toEqual([false, true]);
+    const beside = times.length;
+    expect(paceOf(times).mean).toBeGreaterThan(60);
+    way.blocked = false;
+    await until(() => !b.limiter.down);
+    await all;
+    expect(times.length).toBeGreaterThan(beside + 30);
+    expect(paceOf(times).mean).toBeLessThan(53);
+  });
+
+  it('gets over turns that were given for a time long after, as by a clock that was set back', async () => {
+    const a = member(50);
+    await a.send();
+    const [seconds] = await server.client.time();
+    await server.client.hset(settings, 'nextRequest', (Number(seconds) + 3_600) * 1_000);
+    expect(await a.send(10_000)).toBeNull();
+    expect(a.limiter.down).toBe(true);
+    await until(async () => {
+      await a.send();
+      return !a.limiter.down;
+    });
+    expect(await a.send(1_000)).toBeNull();
+  });
+
+  it('keeps the pace that was learned, when one that has not learned it comes back', async () => {
+    const way = road('back');
+    const [a, b] = [member(50, 429), member(50, 200, way)];
+    await b.send();
+    await a.send();
+    await until(async () => (await server.client.hget(settings, 'minTime')) === '40');
+    await way.cut();
+    await until(() => b.limiter.down);
+    way.blocked = false;
+    await until(async () => {
+      await b.send();
+      return !b.limiter.down;
+    });
+    expect(await server.client.hget(settings, 'minTime')).toBe('40');
+  });
+
+  it('counts who is there, and not who has left', async () => {
+    const [a, b, c] = [member(50), member(50), member(50)];
+    for (const each of [a, b, c]) await each.send();
+    expect(await server.client.zcard(members)).toBe(3);
+    c.limiter.close();
+    await until(async () => (await server.client.zcard(members)) === 2);
   });
 
   it('waits neither for a server that is frozen, nor for one that never says a word', async () => {
@@ -160,7 +290,7 @@ describe.skipIf(!redisInstalled('pace-fleet-redis.test.ts'))('fleetPace and a re
     await sleep(systemClock, 100);
     await b.send();
     expect((times[2] as number) - (times[1] as number)).toBeGreaterThan(950);
-    expect(await server.client.hget('b_{fairlead:pace:bank}_settings', 'minTime')).toBe('40');
+    expect(await server.client.hget(settings, 'minTime')).toBe('40');
   });
 
   it('goes at the pace of a deployment that changes it, though Redis knows an older one', async () => {
@@ -168,7 +298,7 @@ describe.skipIf(!redisInstalled('pace-fleet-redis.test.ts'))('fleetPace and a re
     const fast = member(100);
     await Promise.all(Array.from({ length: 20 }, () => fast.send()));
     expect((times.at(-1) as number) - (times[1] as number)).toBeLessThan(3_000);
-    expect(await server.client.hget('b_{fairlead:pace:bank}_settings', 'minTime')).toBe('10');
+    expect(await server.client.hget(settings, 'minTime')).toBe('10');
   });
 
   it('leaves nothing in Redis for ever', async () => {
