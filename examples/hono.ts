@@ -1,4 +1,4 @@
-// Inbound under hono: on Node, where the guard sees connections, and anywhere else, where it sees what it is told.
+// Inbound around hono: on Node, where the guard sees connections, and anywhere else, where it sees what it is told; and in it.
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
@@ -7,9 +7,9 @@ import { Hono } from 'hono';
 
 // #region node
 const app = new Hono();
-app.use(guard({ limit: { perSecond: 5, burst: 5 }, health: true }));
 app.get('/', (c) => c.text('hello'));
-const server = createAdaptorServer({ fetch: app.fetch });
+const fetchGuarded = guard(app.fetch, { limit: { perSecond: 5, burst: 5 }, health: true });
+const server = createAdaptorServer({ fetch: fetchGuarded });
 harden(server);
 server.listen(0, '127.0.0.1');
 // #endregion
@@ -23,15 +23,21 @@ if (statuses[0] !== 200 || !statuses.includes(429)) throw new Error('the limit w
 if ((await fetch(`${origin}/readyz`)).status !== 200) throw new Error('the probe was limited, too');
 
 // #region elsewhere
-const anywhere = new Hono<{ Bindings: { address: string } }>();
-const address = (c: { env: { address: string } }): string => c.env.address;
-anywhere.use(guard({ limit: { perSecond: 0.1, burst: 1 }, drain: false, address }));
-anywhere.get('/', (c) => c.text('hello'));
+const limit = { perSecond: 0.1, burst: 1 };
+const address = (_request: Request, env: { ip: string }): string => env.ip;
+const anywhere = guard(app.fetch, { limit, drain: false, address });
 // #endregion
 
-const ask = async (from: string): Promise<number> =>
-  (await anywhere.fetch(new Request('http://service/'), { address: from })).status;
-const elsewhere = [await ask('192.0.2.1'), await ask('192.0.2.1'), await ask('192.0.2.2')];
-console.log('elsewhere:', elsewhere.join(' '));
-if (elsewhere.join() !== '200,429,200') throw new Error('callers were not told apart');
+// #region use
+const within = new Hono<{ Bindings: { ip: string } }>();
+within.use(guard({ limit, drain: false, address: (c: { env: { ip: string } }) => c.env.ip }));
+within.get('/', (c) => c.text('hello'));
+// #endregion
+
+for (const [name, handler] of Object.entries({ anywhere, within: within.fetch })) {
+  const ask = async (ip: string): Promise<number> => (await handler(new Request('http://service/'), { ip })).status;
+  const elsewhere = [await ask('192.0.2.1'), await ask('192.0.2.1'), await ask('192.0.2.2')];
+  console.log(`${name}:`, elsewhere.join(' '));
+  if (elsewhere.join() !== '200,429,200') throw new Error('callers were not told apart');
+}
 server.close();

@@ -9,7 +9,7 @@ import { getRequestListener } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import express from 'express';
 import fastify from 'fastify';
-import { Hono } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { certificate } from '../test/certificate.js';
 import { createClient } from './client.js';
@@ -48,16 +48,20 @@ const adapters: Record<string, (init: GuardInit, handler: RequestListener) => Re
     app.all('*', (request, reply) => handler(request.raw, reply.raw));
     return (request, response) => void app.ready().then(() => app.routing(request, response));
   },
-  'hono 4': (init, handler) => {
-    const app = new Hono<{ Bindings: { incoming: IncomingMessage; outgoing: ServerResponse } }>();
-    app.use(forHono.guard(init));
-    app.all('*', async (c) => {
-      await handler(c.env.incoming, c.env.outgoing as never);
-      return RESPONSE_ALREADY_SENT;
-    });
-    return getRequestListener(app.fetch);
-  },
+  'hono 4': (init, handler) => getRequestListener(onHono(handler, forHono.guard(init)).fetch),
+  'hono 4, from outside': (init, handler) => getRequestListener(forHono.guard(onHono(handler).fetch, init)),
 };
+
+function onHono(handler: RequestListener, ...before: MiddlewareHandler[]): Hono {
+  const app = new Hono();
+  for (const each of before) app.use(each);
+  app.all('*', async (c) => {
+    const { incoming, outgoing } = c.env as { incoming: IncomingMessage; outgoing: ServerResponse };
+    await handler(incoming, outgoing as never);
+    return RESPONSE_ALREADY_SENT;
+  });
+  return app;
+}
 const plain = { environment: false, drain: false } as const;
 
 describe.each(Object.entries(adapters))('a guard for %s', (_name, guarded) => {
@@ -300,7 +304,7 @@ describe.each(Object.entries(adapters))('a guard for %s', (_name, guarded) => {
   });
 });
 
-describe('a guard for hono without Node', () => {
+describe.each(['app.use', 'app.fetch'])('a guard for hono without Node, by %s', (door) => {
   it('tells callers apart by the address that it is told, and hands the trace on', async () => {
     const seen: (string | undefined)[] = [];
     const backend = await serve((request, response) => {
@@ -310,11 +314,15 @@ describe('a guard for hono without Node', () => {
     const client = createClient({ environment: false, services: { backend: [backend] } });
     const app = new Hono<{ Bindings: { ip: string } }>();
     const limit = { perSecond: 0.01, burst: 1 };
-    app.use(forHono.guard({ ...plain, limit, address: (c: { env: { ip: string } }) => c.env.ip }));
+    if (door === 'app.use') {
+      app.use(forHono.guard({ ...plain, limit, address: (c: { env: { ip: string } }) => c.env.ip }));
+    }
     app.get('/', async (c) => c.text(await (await client.fetch('http://backend/')).text()));
+    const address = (_request: Request, env: { ip: string }): string => env.ip;
+    const fetch = door === 'app.use' ? app.fetch : forHono.guard(app.fetch, { ...plain, limit, address });
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     const ask = async (ip: string): Promise<number> =>
-      (await app.fetch(new Request('http://x/', { headers: { traceparent } }), { ip })).status;
+      (await fetch(new Request('http://x/', { headers: { traceparent } }), { ip })).status;
     expect([await ask('192.0.2.1'), await ask('192.0.2.1'), await ask('192.0.2.2')]).toEqual([200, 429, 200]);
     expect(seen.map((each) => each?.slice(0, 35))).toEqual([traceparent.slice(0, 35), traceparent.slice(0, 35)]);
     await client.close();

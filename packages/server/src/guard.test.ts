@@ -134,17 +134,20 @@ describe.each(adapters)('guard under %s', (adapter) => {
   });
 
   // Hono writes itself what its handlers give back; one that fails while it does so is in the conformance suite.
-  it.skipIf(adapter === 'hono')('breaks off an answer whose handler fails in the middle', async () => {
-    const { layer, ends } = recorder();
-    const { guard } = quiet({ layers: [layer] });
-    const { port } = await start(adapter, guard, async (_req, res) => {
-      res.write('half');
-      await null;
-      throw new Error('secret');
-    });
-    await expect(ask(port)).rejects.toMatchObject({ code: 'ECONNRESET' });
-    expect(await ends[0]).toBeInstanceOf(CanceledError);
-  });
+  it.skipIf(adapter === 'hono' || adapter === 'fetch')(
+    'breaks off an answer whose handler fails in the middle',
+    async () => {
+      const { layer, ends } = recorder();
+      const { guard } = quiet({ layers: [layer] });
+      const { port } = await start(adapter, guard, async (_req, res) => {
+        res.write('half');
+        await null;
+        throw new Error('secret');
+      });
+      await expect(ask(port)).rejects.toMatchObject({ code: 'ECONNRESET' });
+      expect(await ends[0]).toBeInstanceOf(CanceledError);
+    },
+  );
 
   it('leaves a complete answer alone when its handler fails afterwards', async () => {
     const { guard } = quiet();

@@ -26,6 +26,7 @@ import {
 } from '@fairlead/core';
 import { type ExpressMiddleware, guardExpress } from './adapters/express.js';
 import { type FastifyPlugin, guardFastify } from './adapters/fastify.js';
+import { type FetchHandler, type FetchOptions, guardFetch } from './adapters/fetch.js';
 import { guardHono, type HonoMiddleware, type HonoOptions } from './adapters/hono.js';
 import { guardNode, type NodeListener } from './adapters/node.js';
 import type { Drain } from './drain/drain.js';
@@ -130,6 +131,8 @@ export interface Guard extends Serving {
   fastify(): FastifyPlugin;
   /** A middleware for hono 4. It has to be the first one. */
   hono(options?: HonoOptions): HonoMiddleware;
+  /** Wraps a fetch handler, such as hono's `app.fetch`: what is refused then never gets to the framework. */
+  fetch(handler: FetchHandler, options?: FetchOptions): FetchHandler;
 }
 
 class InboundEngine implements Guard, ExchangeHost, Door {
@@ -168,6 +171,10 @@ class InboundEngine implements Guard, ExchangeHost, Door {
 
   hono(options?: HonoOptions): HonoMiddleware {
     return guardHono(this, options);
+  }
+
+  fetch(handler: FetchHandler, options?: FetchOptions): FetchHandler {
+    return guardFetch(this, handler, options);
   }
 
   get draining(): boolean {

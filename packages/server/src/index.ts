@@ -2,6 +2,7 @@
 
 export { type ExpressMiddleware, guardExpress } from './adapters/express.js';
 export { type FastifyHooks, type FastifyPlugin, guardFastify } from './adapters/fastify.js';
+export * from './adapters/fetch.js';
 export { guardHono, type HonoContext, type HonoMiddleware, type HonoOptions } from './adapters/hono.js';
 export * from './adapters/node.js';
 export type { Drainable } from './drain/connections.js';

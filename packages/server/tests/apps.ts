@@ -129,10 +129,17 @@ function onHono(guard: Guard, hooks: AppHooks): TestHandler {
   return getRequestListener(honoApp(guard, hooks).fetch);
 }
 
+function onFetch(guard: Guard, hooks: AppHooks): TestHandler {
+  return getRequestListener(guard.fetch(honoRoutes(new Hono(), hooks).fetch));
+}
+
 /** The one with hono, which also runs without any server. */
 export function honoApp(guard: Guard, hooks: AppHooks, address?: () => string): Hono {
-  const app = new Hono();
-  app.use(guard.hono({ address }));
+  return honoRoutes(new Hono().use(guard.hono({ address })), hooks);
+}
+
+/** The same with the guard around it. */
+export function honoRoutes(app: Hono, hooks: AppHooks): Hono {
   app.get('/sync', (c) => c.text('sync'));
   app.get('/async', async (c) => {
     await null;
@@ -161,5 +168,5 @@ const bytes = (text: string): Uint8Array => Buffer.from(text);
 
 /** The listener of the application behind `guard`. */
 export async function application(adapter: AdapterName, guard: Guard, hooks: AppHooks): Promise<TestHandler> {
-  return { node: onNode, express: onExpress, fastify: onFastify, hono: onHono }[adapter](guard, hooks);
+  return { node: onNode, express: onExpress, fastify: onFastify, hono: onHono, fetch: onFetch }[adapter](guard, hooks);
 }

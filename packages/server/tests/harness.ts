@@ -16,8 +16,8 @@ import fastify from 'fastify';
 import { Hono } from 'hono';
 import type { Guard } from '../src/index.js';
 
-export type AdapterName = 'node' | 'express' | 'fastify' | 'hono';
-export const adapters: readonly AdapterName[] = ['node', 'express', 'fastify', 'hono'];
+export type AdapterName = 'node' | 'express' | 'fastify' | 'hono' | 'fetch';
+export const adapters: readonly AdapterName[] = ['node', 'express', 'fastify', 'hono', 'fetch'];
 
 /** Works under all adapters: each of them lets a handler have Node's own request and response. */
 export type TestHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -46,16 +46,17 @@ export async function adapt(adapter: AdapterName, guard: Guard, handler: TestHan
       await app.ready();
       return app.routing;
     }
+    case 'fetch':
     case 'hono': {
       const app = new Hono<{ Bindings: { incoming: IncomingMessage; outgoing: ServerResponse } }>();
-      app.use(guard.hono());
+      if (adapter === 'hono') app.use(guard.hono());
       // Hono prints errors otherwise.
       app.onError((_error, c) => c.text('', 500));
       app.all('*', async (c) => {
         await handler(c.env.incoming, c.env.outgoing);
         return RESPONSE_ALREADY_SENT;
       });
-      return getRequestListener(app.fetch);
+      return getRequestListener(adapter === 'hono' ? app.fetch : guard.fetch(app.fetch));
     }
   }
 }

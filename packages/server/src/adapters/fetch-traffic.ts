@@ -246,9 +246,15 @@ export class FetchTraffic {
   /**
    * Asks the guard, and then `handler`, unless the guard has answered itself.
    * @param address of the other end of the connection, if the runtime tells
-   * @returns the answer; rejected with errors of layers and of `handler`, which are the framework's to answer
+   * @param answers whether the guard answers for layers that fail; else their errors are the framework's to answer
+   * @returns the answer; rejected with errors that are the framework's, as those of `handler` are
    */
-  serve(request: Request, address: string | undefined, handler: () => Promise<Response>): Promise<Response> {
+  serve(
+    request: Request,
+    address: string | undefined,
+    answers: boolean,
+    handler: () => Promise<Response>,
+  ): Promise<Response> {
     return new Promise((resolve, reject) => {
       const incoming = new FetchRequest(request, address, this.#open);
       const outgoing = new FetchResponse(incoming, this.#open, resolve);
@@ -263,7 +269,8 @@ export class FetchTraffic {
       const node = incoming as unknown as IncomingMessage;
       this.#guard.serve(node, outgoing as unknown as ServerResponse, (error) => {
         if (error !== undefined) {
-          failed(error);
+          if (answers) this.#guard.fail(node, outgoing as unknown as ServerResponse, error);
+          else failed(error);
           return;
         }
         markGuarded(request, node);

@@ -2,10 +2,9 @@
  * @module The guard as a hono 4 middleware, known by its shape only: in front of Node's requests where @hono/node-server
  * has put them into the context, else in front of WHATWG ones.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { markGuarded } from '../exchange.js';
 import type { Serving } from '../serving.js';
 import { FetchTraffic } from './fetch-traffic.js';
+import { type NodeBindings, pass } from './passage.js';
 
 /** What the middleware asks of a hono context. */
 export interface HonoContext {
@@ -28,12 +27,6 @@ export interface HonoOptions {
   readonly address?: ((context: never) => string | undefined) | undefined;
 }
 
-/** What @hono/node-server has in its environment. */
-interface NodeBindings {
-  readonly incoming?: IncomingMessage;
-  readonly outgoing?: ServerResponse;
-}
-
 /**
  * Makes the middleware. Errors of handlers take hono's own way, `app.onError`; errors of layers join them there.
  */
@@ -46,7 +39,7 @@ export function guardHono(guard: Serving, options: HonoOptions = {}): HonoMiddle
     const request = context.req.raw;
     if (incoming === undefined || outgoing === undefined) {
       return traffic
-        .serve(request, address(context), async () => {
+        .serve(request, address(context), false, async () => {
           await next();
           return context.res;
         })
@@ -56,49 +49,6 @@ export function guardHono(guard: Serving, options: HonoOptions = {}): HonoMiddle
           context.res = response;
         });
     }
-    const passage = new Passage(request, incoming, next);
-    guard.serve(incoming, outgoing, (error) => passage.enter(error));
-    return passage.result ?? passage.wait(outgoing);
+    return pass(guard, request, incoming, outgoing, false, next) as Promise<Response | undefined>;
   };
-}
-
-/** One request on its way through the guard. Nearly all get through at once, and need no promise beside that of `next`. */
-class Passage {
-  result: Promise<Response | undefined> | null = null;
-  #settle: ((result: Promise<undefined> | Response) => void) | null = null;
-
-  constructor(
-    readonly request: Request,
-    readonly incoming: IncomingMessage,
-    readonly next: () => Promise<void>,
-  ) {}
-
-  enter(error: unknown): void {
-    const result = error === undefined ? this.#goOn() : Promise.reject(error);
-    this.result = result;
-    this.#settle?.(result);
-  }
-
-  #goOn(): Promise<undefined> {
-    markGuarded(this.request, this.incoming);
-    return this.next() as Promise<undefined>;
-  }
-
-  /** Until the request is let in. Whoever answers in place of the handler does so without calling `next`. */
-  wait(outgoing: ServerResponse): Promise<Response | undefined> {
-    return new Promise((resolve) => {
-      this.#settle = resolve;
-      outgoing.once('close', () => {
-        if (this.result === null) resolve(alreadySent());
-      });
-    });
-  }
-}
-
-/** What @hono/node-server takes for an answer that is no business of its own. */
-function alreadySent(): Response {
-  const response = new Response(null, { headers: { 'x-hono-already-sent': 'true' } });
-  // It has replaced the global class by one that it writes out unseen, until something is asked of it that only the real one has.
-  void response.body;
-  return response;
 }
