@@ -231,6 +231,7 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
   onCancel(reason: unknown): void {
     if (this.#stage === OVER) return;
     this.drop();
+    if (this.#controller !== null) this.#pool.givenUp();
     this.#cut(this.#stage === ANSWERED ? reason : cancelReason(reason, this.#where('wait', false)));
   }
 

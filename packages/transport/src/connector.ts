@@ -40,6 +40,7 @@ export class Connector {
   #failures = 0;
   #served = false;
   #multiplexed = false;
+  #latest: Socket | null = null;
   #latestIsMultiplexed = false;
 
   constructor(destination: Destination, settings: ConnectorSettings, clock: Clock) {
@@ -79,6 +80,11 @@ export class Connector {
   /** Whether any connection has spoken HTTP/2. */
   get multiplexed(): boolean {
     return this.#multiplexed;
+  }
+
+  /** The connection that was made last; it may be closed by now. */
+  get latest(): Socket | null {
+    return this.#latest;
   }
 
   /** Whether the latest connection speaks HTTP/2. */
@@ -166,6 +172,7 @@ export class Connector {
 
   #opened(socket: Socket): void {
     this.#open.add(socket);
+    this.#latest = socket;
     this.#latestIsMultiplexed = (socket as { alpnProtocol?: unknown }).alpnProtocol === 'h2';
     this.#multiplexed ||= this.#latestIsMultiplexed;
     // After a GOAWAY, node:http2 ends its half of the connection with the last stream and waits for the other side, which

@@ -32,6 +32,8 @@ export class OriginPool {
   readonly #settings: PoolSettings;
   readonly #destination: Destination;
   readonly #pool: UndiciPool;
+  /** Connections that many requests share. */
+  readonly #shared: Set<SharedClient> = new Set();
   /** Connections for one request each, and the end of each. */
   readonly #fresh: Map<UndiciClient, Promise<void>> = new Map();
   #closed: Promise<void> | null = null;
@@ -54,10 +56,16 @@ export class OriginPool {
       ...this.#clientOptions(),
       connections,
       // A connection that carries many requests has no last one that could announce its end: undici retires it.
-      ...(http2 && age !== null ? { clientTtl: age.draw() } : null),
+      ...(http2 ? { clientTtl: age?.draw() ?? Number.MAX_VALUE } : null),
       factory: (origin: URL, options: object) =>
-        http2 ? new SharedClient(origin, options, this.connector) : new PoolClient(origin, options, age),
+        http2 ? this.#makeShared(origin, options, clock) : new PoolClient(origin, options, age),
     });
+  }
+
+  #makeShared(origin: URL, options: object, clock: Clock): SharedClient {
+    const client = new SharedClient(origin, options, this.connector, clock);
+    client.on('connect', () => this.#shared.add(client)).on('disconnect', () => this.#shared.delete(client));
+    return client;
   }
 
   /** Whether it takes no requests any more. */
@@ -100,6 +108,11 @@ export class OriginPool {
     const { connections, http2, warmConnections } = this.#settings;
     const { connector } = this;
     if (connector.connected === 0) connector.warm(http2 ? 1 : Math.min(warmConnections, connections));
+  }
+
+  /** A request that was under way is given up: its connection may not be heard of again. */
+  givenUp(): void {
+    for (const client of this.#shared) client.givenUp();
   }
 
   /** A request is over. */
