@@ -65,7 +65,7 @@ class Limit {
 
   async handle(request: Request, response: Response, next: NextFunction): Promise<void> {
     const { options } = this;
-    if (await options.skip(request as never, response as never)) return next();
+    if (await options.skip(request, response)) return next();
     const key = await this.#keyOf(request, response);
     let counted: { totalHits: number; resetTime: Date | undefined };
     try {
@@ -91,7 +91,7 @@ class Limit {
 
   async #keyOf(request: Request, response: Response): Promise<string> {
     const { keyGenerator, ipv6Subnet } = this.options;
-    if (keyGenerator !== null) return keyGenerator(request as never, response as never);
+    if (keyGenerator !== null) return keyGenerator(request, response);
     this.#warnings.address(request);
     const ip = request.ip ?? '';
     return ip.includes(':') ? ipKeyGenerator(ip, await said(ipv6Subnet, request, response)) : ip;
@@ -117,7 +117,7 @@ class Limit {
       response.setHeader('Retry-After', String(seconds));
     }
     if (handler !== null) {
-      await handler(request as never, response as never, next, options);
+      await handler(request, response, next, options);
       return;
     }
     response.status(statusCode);
@@ -139,7 +139,7 @@ class Limit {
         logger.error(error, 'rate limit: a request was not taken back');
       }
     };
-    const outcome = async (): Promise<boolean> => requestWasSuccessful(request as never, response as never);
+    const outcome = async (): Promise<boolean> => requestWasSuccessful(request, response);
     response.once('finish', () => void end(outcome()));
     response.once('error', () => void end(false));
     response.once('close', () => void end(response.writableEnded ? outcome() : false));
@@ -148,7 +148,7 @@ class Limit {
 
 /** What an option says that may be a function. */
 function said<T>(
-  option: T | ((request: never, response: never) => T | Promise<T>),
+  option: T | ((request: Request, response: Response) => T | Promise<T>),
   request: Request,
   response: Response,
 ): T | Promise<T> {
@@ -175,4 +175,18 @@ export function rateLimit(options: Partial<Options> = {}): RateLimitRequestHandl
   });
 }
 
-export default rateLimit;
+/** In ms, for `windowMs`. */
+export const SECOND: number = 1_000;
+/** In ms, for `windowMs`. */
+export const MINUTE: number = 60_000;
+/** In ms, for `windowMs`. */
+export const HOUR: number = 3_600_000;
+/** In ms, for `windowMs`. */
+export const DAY: number = 86_400_000;
+
+const exported = { rateLimit, default: rateLimit, ipKeyGenerator, MemoryStore, SECOND, MINUTE, HOUR, DAY };
+
+/** What `require` gives: the function, and on it everything else, as with express-rate-limit. */
+const required: typeof rateLimit & Readonly<typeof exported> = Object.assign(rateLimit, exported);
+
+export { rateLimit as default, required as 'module.exports' };

@@ -2,6 +2,7 @@
  * Would catch: an application that changes the import and then tells its clients something else, counts something else, or
  * calls its own functions otherwise than with @fastify/rate-limit itself, which runs beside ours here.
  */
+import { createRequire } from 'node:module';
 import { VirtualClock } from '@fairlead/testing';
 import theirs from '@fastify/rate-limit';
 import fc from 'fast-check';
@@ -10,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { durationText, parseDuration } from './fastify-rate-limit/duration.js';
 import { Windows } from './fastify-rate-limit/windows.js';
 import * as ours from './fastify-rate-limit.js';
+import { 'module.exports' as given } from './fastify-rate-limit.js';
 
 interface Step {
   readonly url?: string;
@@ -225,4 +227,24 @@ it('reads durations, and nothing else', () => {
     '2 minutes',
     '2 hours',
   ]);
+});
+
+describe('whoever changes the import', () => {
+  it('finds the same names, by import and by require', () => {
+    const required = createRequire(import.meta.url)('@fastify/rate-limit') as object;
+    expect(given).toBe(ours.fastifyRateLimit);
+    expect(Object.keys(given)).toEqual(expect.arrayContaining(Object.keys(required)));
+  });
+
+  it('keeps functions as they are, with the types of fastify or without', async () => {
+    const app = fastify();
+    await app.register(ours.fastifyRateLimit, {
+      keyGenerator: (request: FastifyRequest) => request.ip,
+      max: (request) => (request.url === '/' ? 1 : 2),
+      allowList: (_request, key) => key === 'friend',
+    });
+    app.get('/', () => 'hello');
+    expect([(await app.inject('/')).statusCode, (await app.inject('/')).statusCode]).toEqual([200, 429]);
+    await app.close();
+  });
 });

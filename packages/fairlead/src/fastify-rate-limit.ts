@@ -76,14 +76,14 @@ class Limit {
 
   async state(request: Request, increment = true): Promise<RateLimitState> {
     const { keyGenerator, ipv6Subnet, allowList, max, timeWindow, ban } = this.settings;
-    const own = keyGenerator === undefined ? normalizeIP(request.ip, ipv6Subnet) : await keyGenerator(request as never);
+    const own = keyGenerator === undefined ? normalizeIP(request.ip, ipv6Subnet) : await keyGenerator(request);
     const route = request.routeOptions?.config?.rateLimit;
     const key = `${own}${(route === false ? undefined : route?.groupId) ?? ''}`;
     const allowed =
-      typeof allowList === 'function' ? await allowList(request as never, key) : (allowList?.includes(key) ?? false);
+      typeof allowList === 'function' ? await allowList(request, key) : (allowList?.includes(key) ?? false);
     if (allowed) return { isAllowed: true, key };
-    const most = typeof max === 'number' ? max : await max(request as never, key);
-    const windowMs = typeof timeWindow === 'number' ? timeWindow : await timeWindow(request as never, key);
+    const most = typeof max === 'number' ? max : await max(request, key);
+    const windowMs = typeof timeWindow === 'number' ? timeWindow : await timeWindow(request, key);
     const { current, ttl } = increment ? this.#windows.count(key, windowMs, most) : this.#windows.read(key, windowMs);
     return {
       isAllowed: false,
@@ -106,16 +106,16 @@ class Limit {
     const { key, max, ttl, ttlInSeconds, isExceeded, isBanned } = state;
     if (!isExceeded) {
       this.#tell(reply, state, settings.addHeadersOnExceeding);
-      settings.onExceeding(request as never, key);
+      settings.onExceeding(request, key);
       return;
     }
-    settings.onExceeded(request as never, key);
+    settings.onExceeded(request, key);
     this.#tell(reply, state, settings.addHeaders);
     if (settings.addHeaders['retry-after'] ?? true) reply.header('retry-after', ttlInSeconds);
-    if (isBanned) settings.onBanReach(request as never, key);
+    if (isBanned) settings.onBanReach(request, key);
     const after = durationText(ttlInSeconds * 1000);
     const context: RefusalContext = { statusCode: isBanned ? 403 : 429, ban: isBanned, max, ttl, after };
-    throw settings.errorResponseBuilder?.(request as never, context) ?? refusal(context);
+    throw settings.errorResponseBuilder?.(request, context) ?? refusal(context);
   }
 
   #tell(reply: Reply, state: RateLimitState & { isAllowed: false }, wanted: Readonly<Record<string, boolean>>): void {
@@ -135,7 +135,7 @@ function refusal({ after, statusCode }: RefusalContext): Error {
  * it, or those that say so in `config.rateLimit`, and decorates the instance with `rateLimit` and `createRateLimit`.
  * @throws ConfigError if an option asks for what is not there
  */
-export async function fastifyRateLimit(instance: FastifyInstance, options: RateLimitPluginOptions = {}): Promise<void> {
+export async function fastifyRateLimit(instance: FastifyInstance, options: RateLimitPluginOptions): Promise<void> {
   const settings = settingsOf(options);
   const shared = new Limit(settings);
   // One limit of a plugin is enough for a request, whichever of its hooks comes first.
@@ -176,4 +176,9 @@ Object.assign(fastifyRateLimit, {
   [Symbol.for('plugin-meta')]: { name: 'fairlead-rate-limit', fastify: '5.x' },
 });
 
-export default fastifyRateLimit;
+const exported = { fastifyRateLimit, default: fastifyRateLimit, normalizeIP };
+
+/** What `require` gives: the plugin, and on it everything else, as with @fastify/rate-limit. */
+const required: typeof fastifyRateLimit & Readonly<typeof exported> = Object.assign(fastifyRateLimit, exported);
+
+export { fastifyRateLimit as default, required as 'module.exports' };

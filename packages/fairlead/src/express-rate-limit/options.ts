@@ -1,6 +1,7 @@
 /** @module What can be set, under the names of express-rate-limit 8, and what goes without saying. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Clock, systemClock } from '@fairlead/core';
+import type { Theirs } from '../theirs.js';
 import type { Store } from './memory-store.js';
 
 /** A request as express has it. */
@@ -39,7 +40,7 @@ export interface Options {
   /** Length of a window, in ms. Default 60 000. */
   readonly windowMs: number;
   /** Requests per key and window. Default 5. */
-  readonly limit: number | ((request: never, response: never) => Soon<number>);
+  readonly limit: number | ((request: Theirs, response: Theirs) => Soon<number>);
   /** The older name of `limit`. */
   readonly max?: Options['limit'];
   /** Body of a refusal: whatever `response.send` takes, or a function that gives it. */
@@ -53,9 +54,9 @@ export interface Options {
   /** In which draft's form to send `RateLimit`; true is `draft-6`. Default false. */
   readonly standardHeaders: boolean | 'draft-6' | 'draft-7' | 'draft-8';
   /** Name of the policy in `draft-8`. Default such as `5-in-1min`. */
-  readonly identifier: string | ((request: never, response: never) => Soon<string>) | null;
+  readonly identifier: string | ((request: Theirs, response: Theirs) => Soon<string>) | null;
   /** Seconds in `Retry-After`. Default what is left of the window. */
-  readonly retryAfter: number | ((request: never, response: never) => Soon<number>) | null;
+  readonly retryAfter: number | ((request: Theirs, response: Theirs) => Soon<number>) | null;
   /** Under what name the request has its {@link RateLimitInfo}. Default `rateLimit`. */
   readonly requestPropertyName: string;
   /** Whether to take back what failed requests have counted. Default false. */
@@ -63,15 +64,15 @@ export interface Options {
   /** Whether to take back what successful requests have counted. Default false. */
   readonly skipSuccessfulRequests: boolean;
   /** Whom a request counts against. Default the address, by `ipKeyGenerator`. */
-  readonly keyGenerator: ((request: never, response: never) => Soon<string>) | null;
+  readonly keyGenerator: ((request: Theirs, response: Theirs) => Soon<string>) | null;
   /** How many bits of an IPv6 address tell clients apart, or false for all of them. Default 56. */
-  readonly ipv6Subnet: number | false | ((request: never, response: never) => Soon<number | false>);
+  readonly ipv6Subnet: number | false | ((request: Theirs, response: Theirs) => Soon<number | false>);
   /** Answers who is over the limit. Default `message` with `statusCode`. */
-  readonly handler: ((request: never, response: never, next: NextFunction, options: Options) => unknown) | null;
+  readonly handler: ((request: Theirs, response: Theirs, next: NextFunction, options: Options) => unknown) | null;
   /** Whether a request does not count. Default none. */
-  readonly skip: (request: never, response: never) => Soon<boolean>;
+  readonly skip: (request: Theirs, response: Theirs) => Soon<boolean>;
   /** What is a success. Default a status below 400. */
-  readonly requestWasSuccessful: (request: never, response: never) => Soon<boolean>;
+  readonly requestWasSuccessful: (request: Theirs, response: Theirs) => Soon<boolean>;
   /** Who counts. Default a {@link MemoryStore} of this limit's own. */
   readonly store: Store | null;
   /** Which warnings to log: all, none, or by name. Default all. */
@@ -103,7 +104,7 @@ export const defaults: Readonly<Options> = Object.freeze({
   ipv6Subnet: 56,
   handler: null,
   skip: () => false,
-  requestWasSuccessful: (_request: never, response: ServerResponse) => response.statusCode < 400,
+  requestWasSuccessful: (_request: Theirs, response: Theirs) => response.statusCode < 400,
   store: null,
   validate: true,
   passOnStoreError: false,

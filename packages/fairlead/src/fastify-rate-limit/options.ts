@@ -1,5 +1,6 @@
 /** @module What can be set, under the names of @fastify/rate-limit 11, for all routes and for each. */
 import { type Clock, ConfigError, systemClock } from '@fairlead/core';
+import type { Theirs } from '../theirs.js';
 import { parseDuration } from './duration.js';
 
 type Soon<T> = T | Promise<T>;
@@ -19,13 +20,13 @@ export interface RefusalContext {
 /** Options of a route, in `config.rateLimit`, or of `app.rateLimit()`. Functions may be async. */
 export interface RouteRateLimitOptions {
   /** Requests per key and window. Default 1 000. */
-  readonly max?: number | ((request: never, key: string) => Soon<number>);
+  readonly max?: number | ((request: Theirs, key: string) => Soon<number>);
   /** Length of a window: ms, or text such as `1 minute`. Default 60 000. */
-  readonly timeWindow?: number | string | ((request: never, key: string) => Soon<number>);
+  readonly timeWindow?: number | string | ((request: Theirs, key: string) => Soon<number>);
   /** Keys that are not limited, or a function that knows them. Default none. */
-  readonly allowList?: readonly string[] | ((request: never, key: string) => Soon<boolean>) | null;
+  readonly allowList?: readonly string[] | ((request: Theirs, key: string) => Soon<boolean>) | null;
   /** Whom a request counts against. Default the address. */
-  readonly keyGenerator?: (request: never) => Soon<string | number>;
+  readonly keyGenerator?: (request: Theirs) => Soon<string | number>;
   /** How many bits of an IPv6 address tell clients apart. Default 64. */
   readonly ipv6Subnet?: number;
   /** After so many refusals in a window, they are 403. Default -1: never. */
@@ -41,10 +42,10 @@ export interface RouteRateLimitOptions {
   /** Tells routes apart that share a key. */
   readonly groupId?: string;
   /** Makes the error that a refusal is thrown as. */
-  readonly errorResponseBuilder?: (request: never, context: RefusalContext) => unknown;
-  readonly onExceeding?: (request: never, key: string) => void;
-  readonly onExceeded?: (request: never, key: string) => void;
-  readonly onBanReach?: (request: never, key: string) => void;
+  readonly errorResponseBuilder?: (request: Theirs, context: RefusalContext) => unknown;
+  readonly onExceeding?: (request: Theirs, key: string) => void;
+  readonly onExceeded?: (request: Theirs, key: string) => void;
+  readonly onBanReach?: (request: Theirs, key: string) => void;
 }
 
 /** Options of the plugin. */
@@ -66,7 +67,7 @@ export interface RateLimitPluginOptions extends RouteRateLimitOptions {
 /** All of them, with what goes without saying. */
 export type Settings = Required<Omit<RateLimitPluginOptions, 'keyGenerator' | 'errorResponseBuilder' | 'timeWindow'>> &
   Pick<RateLimitPluginOptions, 'keyGenerator' | 'errorResponseBuilder'> & {
-    readonly timeWindow: number | ((request: never, key: string) => Soon<number>);
+    readonly timeWindow: number | ((request: Theirs, key: string) => Soon<number>);
   };
 
 const nothing = (): void => {};
