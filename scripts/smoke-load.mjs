@@ -27,8 +27,8 @@ const one = await load[first]();
 const other = await load[first === 'import' ? 'require' : 'import']();
 const after = world();
 
-// Node says by this mark that what was required is a module with a default export.
-const names = Object.keys(one).filter((name) => name !== '__esModule');
+// Node says by the first mark that what was required is a module with a default export, and by the second what require gives.
+const names = Object.keys(one).filter((name) => name !== '__esModule' && name !== 'module.exports');
 /** What stands in for another library is imported as that one is. */
 const standsIn = /\/(express|fastify)-rate-limit$/.test(specifier);
 assert(!wantsExports || names.length > 0, 'exports nothing');
