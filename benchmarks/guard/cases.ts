@@ -9,10 +9,18 @@ import { keyedBuckets } from 'fairlead';
 import { guard as guardExpress } from 'fairlead/express';
 import { guard as guardFastify } from 'fairlead/fastify';
 import { guard as guardHono } from 'fairlead/hono';
-import { clientAddress, createGuard, type Guard, guard as guardNode, rateLimit, shed } from 'fairlead/node';
+import {
+  clientAddress,
+  createGuard,
+  type FetchHandler,
+  type Guard,
+  guard as guardNode,
+  rateLimit,
+  shed,
+} from 'fairlead/node';
 import fastify, { type FastifyInstance } from 'fastify';
-import { Hono, type MiddlewareHandler } from 'hono';
-import { RateLimiterMemory } from 'rate-limiter-flexible';
+import { Hono } from 'hono';
+import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
 
 const charge = { id: 'ch_3MmlLrLkdIwHu7ix0snN0B15', amount: 4200, currency: 'EUR', status: 'succeeded' };
 const ENOUGH = 1_000_000_000;
@@ -27,9 +35,9 @@ const everythingOn = {
 } as const;
 
 /** The guard with no more than a limit, as the limiters beside it. */
-function limitAlone(): Guard {
+function limitAlone(draftHeaders = true): Guard {
   const limiter = keyedBuckets(everythingOn.limit);
-  return createGuard({ layers: [rateLimit({ limiter, key: clientAddress() })] });
+  return createGuard({ layers: [rateLimit({ limiter, key: clientAddress(), draftHeaders })] });
 }
 
 /** The guard with no more than shedding. */
@@ -44,7 +52,20 @@ export const cases: Readonly<Record<string, Make>> = {
   'node:http': () => createServer(answer),
   'node:http, guard': () => createServer(guardNode(answer, everythingOn)),
   'node:http, guard: limit alone': () => createServer(limitAlone().node(answer)),
+  'node:http, guard: limit alone, untold': () => createServer(limitAlone(false).node(answer)),
   'node:http, rate-limiter-flexible': () => {
+    const limiter = flexible();
+    return createServer((request, response) => {
+      limiter.consume(request.socket.remoteAddress ?? '').then(
+        (state) => {
+          tell(response, state);
+          answer(request, response);
+        },
+        () => response.writeHead(429).end(),
+      );
+    });
+  },
+  'node:http, rate-limiter-flexible, untold': () => {
     const limiter = flexible();
     return createServer((request, response) => {
       limiter.consume(request.socket.remoteAddress ?? '').then(
@@ -62,7 +83,10 @@ export const cases: Readonly<Record<string, Make>> = {
     const limiter = flexible();
     return inExpress((request, response, next) => {
       limiter.consume(request.ip ?? '').then(
-        () => next(),
+        (state) => {
+          tell(response, state);
+          next();
+        },
         () => response.sendStatus(429),
       );
     });
@@ -83,13 +107,19 @@ export const cases: Readonly<Record<string, Make>> = {
       }),
     ),
   hono: () => inHono(),
-  'hono, guard': () => inHono(guardHono(everythingOn) as MiddlewareHandler<Bindings>),
-  'hono, guard: limit alone': () => inHono(limitAlone().hono() as MiddlewareHandler<Bindings>),
+  'hono, guard': () => inHono((app) => guardHono(app.fetch, everythingOn)),
+  'hono, guard in app.use': () => inHono((app) => app.use(guardHono(everythingOn)).fetch),
+  // What hono takes for its first middleware, whatever that does.
+  'hono, a middleware that does nothing': () => inHono((app) => app.use((_c, next) => next()).fetch),
+  'hono, guard: limit alone': () => inHono((app) => limitAlone().fetch(app.fetch)),
   'hono, rate-limiter-flexible': () => {
     const limiter = flexible();
-    return inHono(async (c, next) => {
-      await limiter.consume(c.env.incoming.socket.remoteAddress ?? '');
-      await next();
+    return inHono((app) => {
+      app.use(async (c, next) => {
+        tell(c.env.outgoing, await limiter.consume(c.env.incoming.socket.remoteAddress ?? ''));
+        await next();
+      });
+      return app.fetch;
     });
   },
 };
@@ -106,6 +136,14 @@ function answer(_request: IncomingMessage, response: ServerResponse): void {
 
 function flexible(): RateLimiterMemory {
   return new RateLimiterMemory({ points: ENOUGH, duration: 60 });
+}
+
+/** The fields that rate-limiter-flexible's own page says to set, since it sets none itself. */
+function tell(response: { setHeader(name: string, value: number): unknown }, state: RateLimiterRes): void {
+  response.setHeader('Retry-After', state.msBeforeNext / 1000);
+  response.setHeader('X-RateLimit-Limit', ENOUGH);
+  response.setHeader('X-RateLimit-Remaining', state.remainingPoints);
+  response.setHeader('X-RateLimit-Reset', Math.ceil((Date.now() + state.msBeforeNext) / 1000));
 }
 
 function inExpress(...before: express.RequestHandler[]): Server {
@@ -126,9 +164,9 @@ async function inFastify(before: (app: FastifyInstance) => unknown): Promise<Ser
 
 type Bindings = { Bindings: HttpBindings };
 
-function inHono(...before: MiddlewareHandler<Bindings>[]): Server {
+function inHono(before: (app: Hono<Bindings>) => FetchHandler = (app) => app.fetch): Server {
   const app = new Hono<Bindings>();
-  for (const each of before) app.use(each);
+  const fetch = before(app);
   app.get('/charges/:id', (c) => c.json(charge));
-  return createAdaptorServer({ fetch: app.fetch }) as Server;
+  return createAdaptorServer({ fetch }) as Server;
 }

@@ -191,6 +191,26 @@ describe.each(Object.entries(adapters))('a guard for %s', (_name, guarded) => {
     },
   );
 
+  it.each<[string, GuardInit]>([
+    ['code', { ...plain, limit: { perSecond: 0.01, burst: 1 }, draftHeaders: false }],
+    [
+      'variables',
+      {
+        drain: false,
+        environment: { FAIRLEAD_INBOUND_LIMIT: '0.6/m;burst=1', FAIRLEAD_INBOUND_DRAFT_HEADERS: 'off' },
+      },
+    ],
+  ])('tells nobody where it stands, if %s say so', async (_by, init) => {
+    const origin = await serve(guarded(init, (_request, response) => response.end()));
+    const [first, second] = [await fetch(origin), await fetch(origin)];
+    expect([first.status, first.headers.has('ratelimit'), first.headers.has('ratelimit-policy')]).toEqual([
+      200,
+      false,
+      false,
+    ]);
+    expect([second.status, second.headers.has('retry-after')]).toEqual([429, true]);
+  });
+
   it('takes a limiter of somebody else for one of its limits, and a key of its own', async () => {
     const asked: string[] = [];
     const take = (key: string) => {

@@ -19,11 +19,11 @@ export function inboundLayers(settings: InboundSettings): Middleware[] {
 }
 
 function limitOf(limit: LimitSetting, settings: InboundSettings): RateLimitInit {
-  const { maxKeys, legacyHeaders } = settings;
+  const { maxKeys, draftHeaders, legacyHeaders } = settings;
   const { name, cost, key = settings.key } = limit;
   const { perSecond, burst = 1 } = limit;
   const limiter = limit.limiter ?? keyedBuckets({ perSecond: perSecond as number, burst, maxKeys });
-  return { name, cost, legacyHeaders, limiter, key: callerKey(key, settings) } as RateLimitInit;
+  return { name, cost, draftHeaders, legacyHeaders, limiter, key: callerKey(key, settings) } as RateLimitInit;
 }
 
 function callerKey(key: CallerKeySetting, settings: InboundSettings): CallerKey {

@@ -32,6 +32,8 @@ export interface InboundSettings {
   readonly forwardedHeader: 'x-forwarded-for' | 'forwarded';
   /** How much of an IPv6 address tells callers apart, from 32 to 128 bits. Default 64. */
   readonly ipv6Bits: number;
+  /** Whether to tell limits in `RateLimit` and `RateLimit-Policy`. Default true. */
+  readonly draftHeaders: boolean;
   /** Whether to tell limits in `X-RateLimit-Limit`, `-Remaining` and `-Reset`, too. Default false. */
   readonly legacyHeaders: boolean;
   /** Callers that are told apart at a time; all others share one limit. Default 10 000. */

@@ -80,6 +80,11 @@ export const inboundTable: Table<InboundSettings> = {
     'Which header those proxies write.',
   ),
   ipv6Bits: setting(integer(32, 128), 64, 'How much of an IPv6 address tells callers apart.'),
+  draftHeaders: setting(
+    boolean(),
+    rateLimitDefaults.draftHeaders,
+    'Whether limits are told in `RateLimit` and `RateLimit-Policy`.',
+  ),
   legacyHeaders: setting(
     boolean(),
     rateLimitDefaults.legacyHeaders,

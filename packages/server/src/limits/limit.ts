@@ -20,16 +20,18 @@ export class Limit {
   /** Whether the answer is somebody else's, and may take its time. */
   readonly shared: boolean;
   readonly #cost: RateLimitOptions['cost'];
+  readonly #draftHeaders: boolean;
   readonly #legacyHeaders: boolean;
   readonly #policy: string;
   readonly #prefix: string;
 
-  constructor({ limiter, key, name, cost, legacyHeaders }: Readonly<RateLimitOptions>) {
+  constructor({ limiter, key, name, cost, draftHeaders, legacyHeaders }: Readonly<RateLimitOptions>) {
     this.name = name;
     this.key = key;
     this.limiter = limiter;
     this.shared = isShared(limiter);
     this.#cost = cost;
+    this.#draftHeaders = draftHeaders;
     this.#legacyHeaders = legacyHeaders;
     this.#policy = policyField(name, limiter);
     this.#prefix = `"${name}";r=`;
@@ -47,8 +49,10 @@ export class Limit {
 
   /** Both fields are lists, to which every limit of a stack adds its own member. */
   tell(exchange: Exchange, state: QuotaState): void {
-    exchange.addMember('RateLimit-Policy', this.#policy);
-    exchange.addMember('RateLimit', `${this.#prefix}${state.remaining};t=${wholeSeconds(state.resetMs)}`);
+    if (this.#draftHeaders) {
+      exchange.addMember('RateLimit-Policy', this.#policy);
+      exchange.addMember('RateLimit', `${this.#prefix}${state.remaining};t=${wholeSeconds(state.resetMs)}`);
+    }
     if (this.#legacyHeaders && !exchange.response.headersSent) tellLegacy(exchange.response, state);
   }
 }

@@ -16,6 +16,8 @@ export interface RateLimitOptions {
   readonly name: string;
   /** What a request counts, or a function that says so; 0 lets it pass unasked. Default 1. */
   readonly cost: number | ((call: Call) => number);
+  /** Whether to tell it in `RateLimit` and `RateLimit-Policy`, the fields of the draft. Default true. */
+  readonly draftHeaders: boolean;
   /**
    * Whether to tell it in `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds), too, for clients that read nothing else.
    * There is room for one limit in these: of several, the one of which least is left. Default false.
@@ -27,11 +29,13 @@ export interface RateLimitOptions {
 export type RateLimitInit = Pick<RateLimitOptions, 'limiter' | 'key'> & Partial<RateLimitOptions>;
 
 /** Defaults of {@link RateLimitOptions}, but for those that must be given. */
-export const rateLimitDefaults: Pick<RateLimitOptions, 'name' | 'cost' | 'legacyHeaders'> = Object.freeze({
-  name: 'default',
-  cost: 1,
-  legacyHeaders: false,
-});
+export const rateLimitDefaults: Pick<RateLimitOptions, 'name' | 'cost' | 'draftHeaders' | 'legacyHeaders'> =
+  Object.freeze({
+    name: 'default',
+    cost: 1,
+    draftHeaders: true,
+    legacyHeaders: false,
+  });
 
 function isLimiter(value: unknown): boolean {
   const { take, ask, perSecond, burst, windowMs = 1 } = (value ?? {}) as Partial<Limiter & SharedLimiter>;
@@ -45,5 +49,6 @@ export const rateLimitChecks: Checks<RateLimitOptions> = {
   key: checks.fn('a function from a call and its request to a string'),
   name: check('letters, digits, ".", "_" and "-"', (v) => typeof v === 'string' && /^[A-Za-z0-9._-]+$/.test(v)),
   cost: checks.either(checks.number(0), checks.fn()),
+  draftHeaders: checks.boolean(),
   legacyHeaders: checks.boolean(),
 };

@@ -136,6 +136,19 @@ describe('rateLimit', () => {
     });
   });
 
+  it('tells the limits that are to be told in the fields of the draft, and refuses by the others all the same', async () => {
+    const { limiter } = scriptedLimiter({});
+    const { limiter: strict } = scriptedLimiter({ allowed: false, remaining: 0, retryAfterMs: 2_000 });
+    const key = (): string => 'me';
+    const layers = [rateLimit({ limiter, key, draftHeaders: false }), rateLimit({ limiter, key, name: 'told' })];
+    const told = await start('node', createGuard({ layers }), (_req, res) => res.end());
+    expect((await ask(told.port)).headers.ratelimit).toBe('"told";r=50;t=30');
+    const untold = await serve({ limiter: strict, key, draftHeaders: false, legacyHeaders: true });
+    const { status, headers } = await ask(untold.port);
+    expect([status, headers['retry-after'], headers['x-ratelimit-remaining']]).toEqual([429, '2', '0']);
+    expect([headers.ratelimit, headers['ratelimit-policy']]).toEqual([undefined, undefined]);
+  });
+
   const serve = async (options: Parameters<typeof rateLimit>[0]) => {
     const errors: unknown[] = [];
     const guard = createGuard({ onError: (error) => errors.push(error), layers: [rateLimit(options)] });
