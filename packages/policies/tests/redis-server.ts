@@ -23,14 +23,30 @@ export class RedisServer {
   readonly #folder = mkdtempSync(join(tmpdir(), 'fairlead-pace-'));
   #process: ChildProcess | null = null;
   #client: Redis | null = null;
+  readonly #options: readonly string[];
   port = 0;
+
+  /** @param options of the command line, beside those that every server here has */
+  constructor(options: readonly string[] = []) {
+    this.#options = options;
+  }
 
   /** Starts it, empty; again on the same port if it ran before. */
   async start(): Promise<void> {
     const again = this.port !== 0;
     for (let tries = 0; tries < 5; tries++) {
       if (!again) this.port = await freePort();
-      const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', ''];
+      const args = [
+        '--port',
+        String(this.port),
+        '--bind',
+        '127.0.0.1',
+        '--dir',
+        this.#folder,
+        '--save',
+        '',
+        ...this.#options,
+      ];
       const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] });
       if (!(await saysReady(child))) continue;
       this.#process = child;
@@ -86,7 +102,7 @@ export class RedisServer {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
