@@ -12,6 +12,7 @@ import {
   hedge,
   injectFault,
   mirror,
+  type PolicyMode,
   pace,
   race,
   retry,
@@ -55,26 +56,33 @@ export function outboundLayers(
     // Stands in for whatever the layers below give up with, their refusals included.
     fallbackOf(service.fallback, others),
     // The time of the whole call: waiting, connecting, every attempt, every backoff, the body.
-    service.timeoutMs !== false && deadline({ ms: service.timeoutMs, mode: service.timeoutMode }),
+    service.timeoutMs !== false &&
+      service.timeoutMode !== 'off' &&
+      deadline({ ms: service.timeoutMs, mode: service.timeoutMode }),
     // What the caller asked for, whatever becomes of it here: the other service has limits and layers of its own.
-    others.copies !== null && mirror({ ...service.mirror, to: others.copies, service: service.mirror.to as string }),
+    others.copies !== null &&
+      on(service.mirror) &&
+      mirror({ ...service.mirror, to: others.copies, service: service.mirror.to as string }),
     // A layer of yours may wait for something that hears no cancellation: the caller need not.
     service.layers.call.length > 0 && race(),
     ...service.layers.call,
     // Per call and not per attempt: a quota counts what the caller asked for.
-    service.limit !== false && gate(tokenBucket({ ...service.limit, mode: service.limitMode })),
+    service.limit !== false &&
+      service.limitMode !== 'off' &&
+      gate(tokenBucket({ ...service.limit, mode: service.limitMode })),
     // What it does not refuse may still have to wait; the deadline covers that, too.
-    service.pace !== false && pace(service.pace),
+    on(service.pace) && pace(service.pace),
     // Above the retries: it judges what they could not save, and an open breaker costs none.
-    service.breaker !== false && gate(breaker(service.breaker)),
+    on(service.breaker) && gate(breaker(service.breaker)),
     // Beside it: what the service would refuse anyway is not sent.
-    service.throttle !== false && gate(throttle(service.throttle)),
+    on(service.throttle) && gate(throttle(service.throttle)),
     // Everything from here on happens once per attempt. For hedges also without retries: calls are paid into the budget here.
-    (attempts > 1 || service.hedge !== false) && retry({ ...service.retry, attempts, budget }),
+    ((attempts > 1 && on(service.retry)) || on(service.hedge)) && retry({ ...service.retry, attempts, budget }),
     // Below the retries, so that each of their attempts is hedged by itself.
-    service.hedge !== false && hedge({ ...service.hedge, budget }),
+    on(service.hedge) && hedge({ ...service.hedge, budget }),
     // The time of one attempt, up to the head of its reply.
     service.attemptTimeoutMs !== false &&
+      service.attemptTimeoutMode !== 'off' &&
       attemptTimeout({
         ms: service.attemptTimeoutMs,
         mode: service.attemptTimeoutMode,
@@ -93,14 +101,19 @@ export function outboundLayers(
     // One event per attempt, with its endpoint.
     heard && observeAttempt,
     // As if the network had done it: endpoints are blamed, events tell of it.
-    service.injectFault !== false && injectFault(service.injectFault),
+    on(service.injectFault) && injectFault(service.injectFault),
   ];
   return layers.filter((layer) => layer !== false);
+}
+
+/** Whether a policy is there at all, if only to say what it would do. */
+function on<T extends { readonly mode: PolicyMode }>(settings: T | false): settings is T {
+  return settings !== false && settings.mode !== 'off';
 }
 
 function fallbackOf(settings: FallbackSettings, { standIn }: OtherServices): Middleware | false {
   const { service, stale, to, ...rest } = settings;
   const instead = standIn === null ? to : toService(standIn, { service: service as string });
-  if (instead === null && stale === false) return false;
+  if (!on(settings) || (instead === null && stale === false)) return false;
   return fallback({ ...rest, to: instead, stale: stale === false ? null : stale });
 }

@@ -285,8 +285,8 @@ describe('shadow', () => {
     expect(await clock.run(Promise.all([get(), get()]))).toEqual([200, 200]);
     const shadowed = events.flatMap((event) => (event.type === 'policy.shadowed' ? [event.policy] : []));
     expect(new Set(shadowed)).toEqual(new Set(['tokenBucket', 'deadline', 'attemptTimeout']));
-    expect(problemsOf({ services: { a: { from: at, timeoutMode: 'off' } } } as never)).toMatchObject([
-      { name: 'services.a.timeoutMode', expected: 'one of on, shadow' },
+    expect(problemsOf({ services: { a: { from: at, timeoutMode: 'none' } } } as never)).toMatchObject([
+      { name: 'services.a.timeoutMode', expected: 'one of on, shadow, off' },
     ]);
   });
 
@@ -318,5 +318,45 @@ describe('shadow', () => {
     const acting = await run('on');
     expect(acting.refused).toBeGreaterThan(20);
     expect([acting.shadowed, await run('shadow')]).toEqual([false, { refused: 0, shadowed: true }]);
+  });
+});
+
+describe('off', () => {
+  const off = { mode: 'off' } as const;
+  const services: ClientInit['services'] = {
+    a: {
+      from: at,
+      timeoutMode: 'off',
+      attemptTimeoutMode: 'off',
+      limit: { perSecond: 1 },
+      limitMode: 'off',
+      retry: off,
+      hedge: off,
+      breaker: off,
+      throttle: off,
+      pace: off,
+      fallback: { to: { status: 204 }, ...off },
+      mirror: { to: 'b', ...off },
+      injectFault: { ratio: 1, reset: true, ...off },
+    },
+    b: { from: at, attempts: 3, hedge: true, retry: off },
+  };
+
+  it('leaves no layer of a policy in the stack', () => {
+    const { layers } = world({ services, on: null });
+    const bare = ['trace', 'balance', 'propagate', 'fetch'];
+    expect(layers()).toEqual(bare);
+    // Hedges are paid from a budget that calls pay into at the retries.
+    expect(layers('b')).toEqual(expect.arrayContaining(['retry', 'hedge']));
+    const named = ['BREAKER', 'RETRY', 'TIMEOUT', 'ATTEMPT_TIMEOUT'];
+    const environment = Object.fromEntries(named.map((name) => [`FAIRLEAD_${name}_MODE`, 'off']));
+    expect(world({ environment, services: { a: at }, on: null }).layers()).toEqual(bare);
+  });
+
+  it('takes nothing from the time of attempts', () => {
+    const time = (options: object): unknown =>
+      world({ services: { a: { from: at, timeoutMs: 1_000, ...options } } }).client.describe().a?.settings
+        .attemptTimeoutMs?.value;
+    expect([time({}), time({ retry: off }), time({ timeoutMode: 'off' })]).toEqual(['500ms', '10s', '10s']);
   });
 });

@@ -9,10 +9,10 @@ import type { ServiceSettings } from './service-settings.js';
  */
 export function withDerived(resolved: Resolved<ServiceSettings>): Resolved<ServiceSettings> {
   const { values, sources } = resolved;
-  const { timeoutMs, attemptTimeoutMs, attempts } = values;
-  if (sources.attemptTimeoutMs !== 'default' || timeoutMs === false || attemptTimeoutMs === false || attempts < 2) {
-    return resolved;
-  }
+  const { timeoutMs, timeoutMode, attemptTimeoutMs, attempts, retry } = values;
+  const repeats = attempts > 1 && retry.mode !== 'off';
+  if (sources.attemptTimeoutMs !== 'default' || !repeats) return resolved;
+  if (timeoutMs === false || timeoutMode === 'off' || attemptTimeoutMs === false) return resolved;
   const share = Math.max(1, Math.floor(timeoutMs / 2));
   if (share >= attemptTimeoutMs) return resolved;
   return Object.freeze({

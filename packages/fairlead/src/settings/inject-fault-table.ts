@@ -1,6 +1,6 @@
 /** @module The rows of {@link ServiceSettings} for faults on purpose. */
 import { injectFaultDefaults } from '@fairlead/policies';
-import { activeMode } from './policy-table.js';
+import { policyMode } from './policy-table.js';
 import type { ServiceSettings } from './service-settings.js';
 import { setting, type Table } from './setting.js';
 import { boolean, duration, integer, orOff, ratio, text } from './values.js';
@@ -9,7 +9,7 @@ import { boolean, duration, integer, orOff, ratio, text } from './values.js';
 export const injectFaultTable: Table<Pick<ServiceSettings, 'injectFault'>> = {
   injectFault: setting(boolean(), false, 'Whether to put faults in the way of attempts on purpose.'),
   'injectFault.mode': setting(
-    activeMode(),
+    policyMode(),
     'on',
     'Whether it acts; in `shadow` it counts the attempts that it would have hit.',
   ),

@@ -2,13 +2,10 @@
 import type { Call, Outcome, Verdict } from '@fairlead/core';
 import type { FallbackFunction, FallbackReply, PaceLimiter, PolicyMode } from '@fairlead/policies';
 
-/** What a policy does that is switched on: what it is for, or only say what it would do. */
-export type ActiveMode = Exclude<PolicyMode, 'off'>;
-
 /** When to try again. */
 export interface RetrySettings {
   /** `shadow` repeats nothing and counts what it would have repeated. Default `on`. */
-  readonly mode: ActiveMode;
+  readonly mode: PolicyMode;
   /** Longest wait before the second attempt. Default 25. */
   readonly baseMs: number;
   /** Longest wait before any attempt. Default 250. */
@@ -41,7 +38,7 @@ export interface BudgetSettings {
 /** When to ask somebody else, too. */
 export interface HedgeSettings {
   /** `shadow` counts the calls that it would have hedged. Default `on`. */
-  readonly mode: ActiveMode;
+  readonly mode: PolicyMode;
   /** All attempts that may be out at the same time, with the first, from 2 to 5. Default 3. */
   readonly attempts: number;
   /** How long to wait before each further attempt. Default null: as long as 95 % of answers take. */
@@ -57,7 +54,7 @@ export interface HedgeSettings {
 /** When to stop calling a service. */
 export interface BreakerSettings {
   /** `shadow` refuses nothing and counts what it would have refused. Default `on`. */
-  readonly mode: ActiveMode;
+  readonly mode: PolicyMode;
   /** Share of failures at which it opens. Default 0.5. */
   readonly errorRatio: number;
   /** Calls that must be in the window before it may open. Default 20. */
@@ -85,7 +82,7 @@ export interface BreakerSettings {
 /** When to send a service less than is asked of it. */
 export interface ThrottleSettings {
   /** `shadow` refuses nothing and counts what it would have refused. Default `on`. */
-  readonly mode: ActiveMode;
+  readonly mode: PolicyMode;
   /** How many calls are let through for each that is accepted, above 1. Default 2. */
   readonly k: number;
   /** How long a call counts, from 1 s to 120 s. Default 10 000. */
@@ -99,7 +96,7 @@ export interface ThrottleSettings {
 /** How calls wait for their turn. */
 export interface PaceSettings {
   /** `shadow` makes nothing wait and counts what would have. Default `on`. */
-  readonly mode: ActiveMode;
+  readonly mode: PolicyMode;
   /** Calls let go per second, above 0, at most 2 000. Default 10. */
   readonly perSecond: number;
   /** Calls that may wait; one more is refused. Default 1 000. */
@@ -117,7 +114,7 @@ export interface MirrorSettings {
   /** The name of another service of this client. Default null: no copies are made. */
   readonly to: string | null;
   /** `shadow` sends nothing and counts what it would have sent. Default `on`. */
-  readonly mode: ActiveMode;
+  readonly mode: PolicyMode;
   /** Share of calls that are copied. Default 0.01. */
   readonly ratio: number;
   /** Copies that may be under way at the same time. Default 100. */
@@ -131,7 +128,7 @@ export interface MirrorSettings {
 /** Which faults, and whom they hit. */
 export interface InjectFaultSettings {
   /** `shadow` counts the calls that it would have hit. Default `on`. */
-  readonly mode: ActiveMode;
+  readonly mode: PolicyMode;
   /** Share of attempts that are hit. Default 0. */
   readonly ratio: number;
   /** Only calls with this request header, in lower case. Default null: all. */
@@ -151,7 +148,7 @@ export interface InjectFaultSettings {
 /** What stands in for an answer that did not come. */
 export interface FallbackSettings {
   /** `shadow` replaces nothing and counts what it would have replaced. Default `on`. */
-  readonly mode: ActiveMode;
+  readonly mode: PolicyMode;
   /** The stand-in, or what makes it. Default null: none. */
   readonly to: FallbackReply | FallbackFunction | null;
   /** The name of another service of this client that is asked instead, in the place of `to`. Default null: none. */

@@ -6,6 +6,7 @@ import {
   fallbackDefaults,
   hedgeDefaults,
   mirrorDefaults,
+  type PolicyMode,
   paceDefaults,
   retryBudgetDefaults,
   retryDefaults,
@@ -13,7 +14,6 @@ import {
   throttleDefaults,
 } from '@fairlead/policies';
 import { rate, staticReply } from './compound-values.js';
-import type { ActiveMode } from './policy-settings.js';
 import type { ServiceSettings } from './service-settings.js';
 import { setting, type Table } from './setting.js';
 import {
@@ -37,7 +37,7 @@ const budget = retryBudgetDefaults;
 const makesReply = checks.fn('a function that makes a reply') as Check<FallbackFunction>;
 const serviceName = text('the name of another service', 'search-next', (value) => value !== '');
 /** The kind of a `mode`. */
-export const activeMode = (): ValueKind<ActiveMode> => oneOf<ActiveMode>('on', 'shadow');
+export const policyMode = (): ValueKind<PolicyMode> => oneOf<PolicyMode>('on', 'shadow', 'off');
 
 type PolicyName =
   | 'attempts'
@@ -56,7 +56,7 @@ type PolicyName =
 export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
   attempts: setting(integer(1, 10), retryDefaults.attempts, 'All tries, with the first; 1 turns retries off.'),
   'retry.mode': setting(
-    activeMode(),
+    policyMode(),
     'on',
     'Whether it acts; in `shadow` it repeats nothing and counts what it would have repeated.',
   ),
@@ -97,7 +97,7 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     'Whether to send idempotent requests once more that take longer than nearly all do.',
   ),
   'hedge.mode': setting(
-    activeMode(),
+    policyMode(),
     'on',
     'Whether it acts; in `shadow` it sends nothing and counts the calls that it would have hedged.',
   ),
@@ -128,7 +128,7 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     'Whether to send a service that refuses no more than it takes, as its answers show.',
   ),
   'throttle.mode': setting(
-    activeMode(),
+    policyMode(),
     'on',
     'Whether it acts; in `shadow` it refuses nothing and counts what it would have refused.',
   ),
@@ -142,7 +142,7 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
   ),
   breaker: setting(boolean(), true, 'Whether to stop calling the service while it fails.'),
   'breaker.mode': setting(
-    activeMode(),
+    policyMode(),
     'on',
     'Whether it acts; in `shadow` it refuses nothing and counts what it would have refused.',
   ),
@@ -183,10 +183,10 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     { env: null },
   ),
   limit: setting(orOff(rate(), false), false, 'Most calls per second that this process makes.'),
-  limitMode: setting(activeMode(), 'on', 'Whether the limit acts; in `shadow` it counts what it would have refused.'),
+  limitMode: setting(policyMode(), 'on', 'Whether the limit acts; in `shadow` it counts what it would have refused.'),
   pace: setting(boolean(), false, 'Whether calls wait so that they go evenly spread, for a partner who counts them.'),
   'pace.mode': setting(
-    activeMode(),
+    policyMode(),
     'on',
     'Whether it acts; in `shadow` nothing waits, and what would have is counted.',
   ),
@@ -212,7 +212,7 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     { env: 'FALLBACK' },
   ),
   'fallback.mode': setting(
-    activeMode(),
+    policyMode(),
     'on',
     'Whether it acts; in `shadow` it replaces nothing and counts what it would have replaced.',
   ),
@@ -250,7 +250,7 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     { env: 'MIRROR' },
   ),
   'mirror.mode': setting(
-    activeMode(),
+    policyMode(),
     'on',
     'Whether it acts; in `shadow` it sends no copies and counts what it would have sent.',
   ),

@@ -1,10 +1,10 @@
 /** @module Everything that can be set for a service, or for all of them. Times are in ms, shares from 0 to 1. */
 import type { ConnectionOptions } from 'node:tls';
 import type { Middleware } from '@fairlead/core';
+import type { PolicyMode } from '@fairlead/policies';
 import type { DeadlineHeader } from '@fairlead/telemetry';
 import type { Rate, Source } from './compound-values.js';
 import type {
-  ActiveMode,
   BreakerSettings,
   BudgetSettings,
   FallbackSettings,
@@ -42,9 +42,9 @@ export interface ServiceSettings {
    */
   readonly attemptTimeoutMs: number | false;
   /** Whether `timeoutMs` ends calls; `shadow` counts those that it would have ended. Default `on`. */
-  readonly timeoutMode: ActiveMode;
+  readonly timeoutMode: PolicyMode;
   /** The same for attempts. Default `on`. */
-  readonly attemptTimeoutMode: ActiveMode;
+  readonly attemptTimeoutMode: PolicyMode;
   /** Whether no attempt is made for which a call has too little time left, as answers take. Default true. */
   readonly skipHopeless: boolean;
   /** All tries, with the first, from 1 to 10. Default 3; 1 turns retries off. */
@@ -61,7 +61,7 @@ export interface ServiceSettings {
   /** Most calls per second that this process makes. Default false: as many as it likes. */
   readonly limit: Rate | false;
   /** Whether the limit acts; `shadow` counts what it would have refused. Default `on`. */
-  readonly limitMode: ActiveMode;
+  readonly limitMode: PolicyMode;
   /** Makes calls wait so that they go evenly spread; false, the default, for no wait. */
   readonly pace: false | PaceSettings;
   readonly fallback: FallbackSettings;

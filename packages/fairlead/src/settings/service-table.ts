@@ -6,7 +6,7 @@ import { attemptTimeoutDefaults, deadlineDefaults } from '@fairlead/policies';
 import { type DeadlineHeader, propagateDefaults } from '@fairlead/telemetry';
 import { source } from './compound-values.js';
 import { injectFaultTable } from './inject-fault-table.js';
-import { activeMode, policyTable } from './policy-table.js';
+import { policyMode, policyTable } from './policy-table.js';
 import type { ServiceSettings } from './service-settings.js';
 import { setting, type Table } from './setting.js';
 import {
@@ -73,12 +73,12 @@ export const serviceTable: Table<ServiceSettings> = {
     'How long one attempt may take to the head of its reply. Where nobody says it and there are retries, at most half of `timeoutMs`.',
   ),
   timeoutMode: setting(
-    activeMode(),
+    policyMode(),
     'on',
     'Whether `timeoutMs` acts; in `shadow` calls are counted that it would have ended.',
   ),
   attemptTimeoutMode: setting(
-    activeMode(),
+    policyMode(),
     'on',
     'Whether `attemptTimeoutMs` acts; in `shadow` attempts are counted that it would have ended.',
   ),
