@@ -197,6 +197,11 @@ class InboundEngine implements Guard, ExchangeHost, Door {
     refuseAtOnce(request, response, this.#shed?.admission ?? null, last, runtime.clock);
   }
 
+  wouldTurnAway(): void {
+    const { service, runtime } = this.#options;
+    runtime.on?.({ type: 'policy.shadowed', service, policy: 'shed', would: 'refuse' });
+  }
+
   read(request: IncomingMessage): InboundHeaders {
     const said = this.#headers.read(request.rawHeaders);
     said.timeoutMs = Math.min(said.timeoutMs, this.#maxTimeoutMs);
@@ -216,7 +221,8 @@ class InboundEngine implements Guard, ExchangeHost, Door {
     if (shed !== null && (hasBody || streamsBody(request))) shed.upload(request);
     if (tell !== 0 && this.#options.tells) {
       exchange.timed = (tell & TIMING) !== 0;
-      if ((tell & LOAD) !== 0 && shed !== null) response.setHeader(loadHeader, shed.loadReport);
+      const report = (tell & LOAD) !== 0 && shed !== null ? shed.loadReport : null;
+      if (report !== null) response.setHeader(loadHeader, report);
     }
     if (attempt > 1) exchange.inheritedAttempt = attempt;
     if (rank >= 0) exchange.criticality = criticalities[rank] as Criticality;

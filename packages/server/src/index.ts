@@ -36,6 +36,6 @@ export { type LimitRefusal, nackHeader } from './refusal.js';
 export type { Serving } from './serving.js';
 export { type EventLoop, eventLoop } from './shed/event-loop.js';
 export { shed } from './shed/shed.js';
-export { type ShedOptions, shedDefaults } from './shed/shed-options.js';
+export { type ShedMode, type ShedOptions, shedDefaults } from './shed/shed-options.js';
 export type { Door, Shedder } from './shed/shedder.js';
 export { loadHeader, tellHeader } from './tell.js';

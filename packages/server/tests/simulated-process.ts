@@ -61,6 +61,9 @@ export class SimulatedProcess implements Clock, EventLoop, Door {
   heap = 0;
   /** What callers were told with each answer. */
   readonly admissions: (string | null)[] = [];
+  /** Requests that were let in by a shedder that only watches, and that it would have refused. */
+  readonly shadowed: { readonly at: number; readonly source: number }[] = [];
+  #arriving!: Pending;
 
   constructor(costs: Costs, seed = 1) {
     this.#chance = new VirtualClock({ seed });
@@ -133,6 +136,10 @@ export class SimulatedProcess implements Clock, EventLoop, Door {
     this.#over(request, false);
   }
 
+  wouldTurnAway(): void {
+    this.shadowed.push(this.#arriving);
+  }
+
   #over(request: IncomingMessage, admitted: boolean): void {
     const { at, source } = request as unknown as Pending;
     this.admissions.push(this.shedder.admission);
@@ -159,6 +166,7 @@ export class SimulatedProcess implements Clock, EventLoop, Door {
       while (next < arrivals.length && (arrivals[next] as Pending).at <= ready) {
         const arrival = arrivals[next++] as Pending;
         this.work(this.#costs.readMs);
+        this.#arriving = arrival;
         const source = sources[arrival.source] as Source;
         const request = {
           ...arrival,

@@ -1,7 +1,8 @@
 /** @module What can be set for a guard, which stands before the handlers of a server. Times are in ms. */
 import type { IncomingMessage } from 'node:http';
 import type { Clock, Criticality, FairleadEvent, Middleware } from '@fairlead/core';
-import type { Farewell } from '@fairlead/server';
+import type { PolicyMode } from '@fairlead/policies';
+import type { Farewell, ShedMode } from '@fairlead/server';
 import type { NewTraces, TracingMode } from '@fairlead/telemetry';
 import type { CallerKeySetting, LimitSetting } from './limit-values.js';
 import type { OptionsOf } from './setting.js';
@@ -68,6 +69,8 @@ export interface InboundSettings {
 
 /** How a server bends under load. */
 export interface ShedSettings {
+  /** `shadow` lets everything in and counts what it would have refused, `off` only lets everything in. Default `on`. */
+  readonly mode: PolicyMode;
   /** How long a request may wait while there is only a burst. Default 100. */
   readonly maxWaitMs: number;
   /** How long it may wait in an overload. Default 5. */
@@ -78,6 +81,12 @@ export interface ShedSettings {
   readonly minLimit: number;
   /** The most that it is raised to. Default 1 000. */
   readonly maxLimit: number;
+  /** What it begins with. Default 100. */
+  readonly initialLimit: number;
+  /** How many times as long as when not crowded handlers may take before there are fewer at a time. Default 1.5. */
+  readonly tolerance: number;
+  /** From which share of the heap's limit on the least critical are refused. Default 0.9. */
+  readonly heapRatio: number;
   /** Tells tenants apart, none of whom gets more than a share in an overload. Default null: all are one. */
   readonly tenant: ((request: IncomingMessage) => string) | null;
 }

@@ -3,12 +3,32 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { constants } from 'node:os';
 import { type Check, type Criticality, check, checks, criticalities } from '@fairlead/core';
-import { drainDefaults, type Farewell, guardDefaults, rateLimitDefaults, shedDefaults } from '@fairlead/server';
+import {
+  drainDefaults,
+  type Farewell,
+  guardDefaults,
+  rateLimitDefaults,
+  type ShedMode,
+  shedDefaults,
+} from '@fairlead/server';
 import { clockSetting, listenerSetting, newTracesSetting, tracingSetting } from './client-table.js';
 import type { InboundSettings, ProbeSetting } from './inbound-settings.js';
 import { limits } from './limit-values.js';
 import { setting, type Table } from './setting.js';
-import { boolean, codeOnly, duration, integer, list, oneOf, orInCode, orOff, text, type ValueKind } from './values.js';
+import {
+  boolean,
+  codeOnly,
+  duration,
+  integer,
+  list,
+  number,
+  oneOf,
+  orInCode,
+  orOff,
+  ratio,
+  text,
+  type ValueKind,
+} from './values.js';
 
 const namedNetworks = ['loopback', 'linklocal', 'uniquelocal'];
 const network = text(
@@ -112,6 +132,11 @@ export const inboundTable: Table<InboundSettings> = {
     true,
     'Whether to refuse at once what would only wait, while more is asked than can be done.',
   ),
+  'shed.mode': setting(
+    oneOf<ShedMode>('on', 'shadow', 'off'),
+    'on',
+    'Whether it acts; in `shadow` it lets everything in and counts what it would have refused.',
+  ),
   'shed.maxWaitMs': setting(duration(1, 60_000), shedDefaults.maxWaitMs, 'How long a request may wait in a burst.'),
   'shed.targetMs': setting(duration(1, 60_000), shedDefaults.targetMs, 'How long it may wait in an overload.'),
   'shed.maxWaiting': setting(integer(1, 1_000_000), shedDefaults.maxWaiting, 'How many may wait.'),
@@ -121,6 +146,17 @@ export const inboundTable: Table<InboundSettings> = {
     'The least that a limit on handlers at work is lowered to.',
   ),
   'shed.maxLimit': setting(integer(1), shedDefaults.maxLimit, 'The most that it is raised to.'),
+  'shed.initialLimit': setting(integer(1), shedDefaults.initialLimit, 'What it begins with.'),
+  'shed.tolerance': setting(
+    number(1, 100),
+    shedDefaults.tolerance,
+    'How many times as long as when not crowded handlers may take before there are fewer at a time.',
+  ),
+  'shed.heapRatio': setting(
+    ratio(),
+    shedDefaults.heapRatio,
+    "From which share of the heap's limit on the least critical are refused.",
+  ),
   'shed.tenant': setting(
     codeOnly('function', checks.orNull(checks.fn('a function from a request to a string'))),
     null,

@@ -5,12 +5,16 @@
 
 /** The length of a window, in ms. */
 export const WINDOW_MS = 50;
+/** Up to this demand, nobody is in a hurry. Clients who wait for answers can fill a server to 1, and no further. */
+export const CALM = 1.05;
 /** The weight of the latest window. */
 const WEIGHT = 0.3;
 /** Over so many ms goes what is told to callers, who ask about once a second. */
 const TOLD_MS = 1_000;
 /** One window counts for no more than this: how far above is of no interest, but how soon it is over is. */
 const MOST = 2;
+/** Unless nothing is refused, so that nothing but the number itself follows from it. */
+const MOST_TOLD = 10;
 
 /** Demand over capacity. */
 export class Demand {
@@ -34,8 +38,9 @@ export class Demand {
    * Ends the window, and begins the next.
    * @param activeMs for how long the loop has been working, in all
    * @param crowding demand on handlers that may work at a time, over how many may; 0 if there were always some free
+   * @param cameInMs where all are let in as they are read: in which time those came that were read
    */
-  turn(now: number, activeMs: number, crowding: number): void {
+  turn(now: number, activeMs: number, crowding: number, cameInMs: number | null = null): void {
     const elapsed = now - this.#begun;
     const active = Math.min(elapsed, activeMs - this.#activeMs);
     const { arrived, admitted } = this;
@@ -54,9 +59,11 @@ export class Demand {
     if (arrived > 0) this.admission += weight * (Math.min(1, admitted / arrived) - this.admission);
     // Two estimates, of which each is wrong in its own way: by the work that came, which a process that mostly did other
     // things has no measure of, and by how busy it was, which a pause exaggerates.
-    const byWork = (arrived * this.costMs) / elapsed;
-    const byTime = (active / elapsed) * Math.max(1, arrived / Math.max(1, admitted));
-    const present = Math.min(MOST, Math.max(Math.min(byWork, byTime), crowding));
+    const byWork = (arrived * this.costMs) / (cameInMs ?? elapsed);
+    // By time nothing is ever more than all of it, unless something is refused.
+    const byTime =
+      cameInMs === null ? (active / elapsed) * Math.max(1, arrived / Math.max(1, admitted)) : Number.POSITIVE_INFINITY;
+    const present = Math.min(cameInMs === null ? MOST : MOST_TOLD, Math.max(Math.min(byWork, byTime), crowding));
     this.value += weight * (present - this.value);
     const { told } = this;
     const share = 1 - Math.exp(-elapsed / TOLD_MS);

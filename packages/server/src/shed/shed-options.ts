@@ -3,8 +3,17 @@ import type { IncomingMessage } from 'node:http';
 import { type Checks, type Clock, ConfigError, check, checks, resolveOptions, systemClock } from '@fairlead/core';
 import { type EventLoop, eventLoop } from './event-loop.js';
 
+/**
+ * - `on`: refuses what is too much
+ * - `shadow`: lets everything in, and tells `policy.shadowed` for what it would have refused
+ * - `off`: lets everything in, learns nothing, costs nothing
+ */
+export type ShedMode = 'on' | 'shadow' | 'off';
+
 /** Options of `shed`. */
 export interface ShedOptions {
+  /** Whether it acts. Default `on`. */
+  readonly mode: ShedMode;
   /** How long a request may wait while there is only a burst, in ms. Default 100. */
   readonly maxWaitMs: number;
   /** How long it may wait in an overload, in ms, if handlers are fast enough for that. Default 5. */
@@ -34,6 +43,7 @@ export interface ShedOptions {
 
 /** Defaults of {@link ShedOptions}. */
 export const shedDefaults: Readonly<ShedOptions> = Object.freeze({
+  mode: 'on',
   maxWaitMs: 100,
   targetMs: 5,
   maxWaiting: 1_000,
@@ -48,6 +58,7 @@ export const shedDefaults: Readonly<ShedOptions> = Object.freeze({
 } satisfies ShedOptions);
 
 const rules: Checks<ShedOptions> = {
+  mode: checks.oneOf('on', 'shadow', 'off'),
   maxWaitMs: checks.ms(1, 60_000),
   targetMs: checks.ms(1, 60_000),
   maxWaiting: checks.integer(1, 1_000_000),

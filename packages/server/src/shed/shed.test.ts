@@ -197,7 +197,7 @@ describe('options of shed', () => {
     const page = readFileSync(new URL('../../../../docs/overload.md', import.meta.url), 'utf8');
     const told = [...page.matchAll(/^\| `(\w+)` \| `([^`]+)` \|/gm)].map(([, name, value = '']) => [
       name,
-      value === 'null' ? null : Number(value.replaceAll('_', '')),
+      value === 'null' ? null : value === 'on' ? value : Number(value.replaceAll('_', '')),
     ]);
     const { loop, clock, ...defaults } = shedDefaults;
     expect(Object.fromEntries(told)).toEqual(defaults);

@@ -4,20 +4,22 @@
  * classes and for telling callers, Netflix's concurrency-limits for how many at a time.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Clock, criticalities, Timer } from '@fairlead/core';
+import { type Clock, Timer } from '@fairlead/core';
 import type { Next } from '../next.js';
 import { formatLoad } from '../tell.js';
-import { Demand, WINDOW_MS } from './demand.js';
+import { CALM, Demand, WINDOW_MS } from './demand.js';
 import type { EventLoop } from './event-loop.js';
 import { FairShares } from './fair-shares.js';
 import { GradientLimit } from './gradient-limit.js';
+import { HeapPressure, RARELY } from './heap-pressure.js';
+import { OpenDoor } from './open-door.js';
+import { RANKS, rankOf } from './rank.js';
+import { ShadowShedder } from './shadow-shedder.js';
 import { resolveShed, type ShedOptions } from './shed-options.js';
 import type { Door, Shedder } from './shedder.js';
 import { Uploads } from './uploads.js';
 import { Waiting, WaitingLines } from './waiting-line.js';
 
-/** Up to this demand, nobody is in a hurry. Clients who wait for answers can fill a server to 1, and no further. */
-const CALM = 1.05;
 /** From this demand on, nobody waits for longer than can be of use. */
 const OVERLOAD = 1.35;
 /** For so long handlers may run in a turn of the loop before the rest of what was read has to wait in line, in ms. */
@@ -26,15 +28,11 @@ const TURN_MS = 5;
 const SHIFT_MS = 1;
 /** And no more than so many. */
 const SHIFT = 32;
-/** Each class has a line, and one behind it for retries and for tenants who want too much. */
-const RANKS = criticalities.length * 2;
 /**
  * How much longer others may wait than those in the last line, and how many more of them: it is the last that there is no room
  * for, and a burst of the others passes at its expense.
  */
 const PATIENCE = 4;
-/** Memory is looked at, and the last line found anew, once in so many windows. */
-const RARELY = 10;
 
 class OverloadShedder extends Timer implements Shedder {
   readonly #options: Readonly<ShedOptions>;
@@ -60,9 +58,8 @@ class OverloadShedder extends Timer implements Shedder {
   /** How long anybody may wait now, in ms, and how many. */
   #waitMs: number;
   #places: number;
-  #heap = 0;
+  readonly #heap: HeapPressure;
   #told: string | null = null;
-  #memory = 0;
   /** Made once in a window, if anybody asks. */
   #report: string | null = null;
   readonly #afterReading = (): void => this.#turned();
@@ -74,6 +71,7 @@ class OverloadShedder extends Timer implements Shedder {
     this.#clock = options.clock;
     this.#loop = options.loop;
     this.#limit = new GradientLimit(options);
+    this.#heap = new HeapPressure(options.heapRatio);
     this.#shares = options.tenant === null ? null : new FairShares();
     this.#waitMs = options.maxWaitMs;
     this.#places = options.maxWaiting;
@@ -87,7 +85,7 @@ class OverloadShedder extends Timer implements Shedder {
   }
   get loadReport(): string {
     const { busy, value, perSecond } = this.#demand.told;
-    this.#report ??= formatLoad({ cpu: busy, memory: this.#memory, application: value, perSecond });
+    this.#report ??= formatLoad({ cpu: busy, memory: this.#heap.ratio, application: value, perSecond });
     return this.#report;
   }
   get limit(): number {
@@ -114,7 +112,7 @@ class OverloadShedder extends Timer implements Shedder {
       demand.value <= CALM &&
       at - this.#turnAt < TURN_MS &&
       !this.#isFull(at) &&
-      this.#heap === 0
+      this.#heap.over === 0
     ) {
       this.#inFlight++;
       demand.admitted++;
@@ -132,11 +130,12 @@ class OverloadShedder extends Timer implements Shedder {
   }
 
   #line(door: Door, request: IncomingMessage, response: ServerResponse, next: Next, at: number): void {
-    const { rank: said, attempt, timeoutMs } = door.read(request);
+    const said = door.read(request);
+    const { timeoutMs } = said;
     const { tenant } = this.#options;
     const greedy = tenant !== null && (this.#shares as FairShares).exceeds(tenant(request));
-    const rank = 2 * (said < 0 ? door.ordinary : said) + (attempt > 1 || greedy ? 1 : 0);
-    if (this.#heap > 0 && this.#refusedForMemory(rank)) {
+    const rank = rankOf(door, said, greedy);
+    if (this.#heap.refuses(rank, this.#clock)) {
       door.turnAway(request, response);
       return;
     }
@@ -146,12 +145,6 @@ class OverloadShedder extends Timer implements Shedder {
     if (this.#isFull(at)) this.#crowded = true;
     const due = at + Math.max(1, Math.min(timeoutMs, this.#waitMs));
     if (!this.armed || due < this.due) this.#clock.arm(this, due);
-  }
-
-  /** The last tenth of the heap's limit is divided among the classes; in each part, more and more of one are refused. */
-  #refusedForMemory(rank: number): boolean {
-    const share = this.#heap * criticalities.length - (criticalities.length - 1 - (rank >> 1));
-    return share > 0 && this.#clock.random() < share;
   }
 
   /** Everything that there was to be read has been: the newest of them is the one that has waited least in the kernel. */
@@ -260,7 +253,7 @@ class OverloadShedder extends Timer implements Shedder {
   }
 
   #endWindow(now: number): void {
-    const { maxWaitMs, targetMs, maxWaiting, heapRatio } = this.#options;
+    const { maxWaitMs, targetMs, maxWaiting } = this.#options;
     const demand = this.#demand;
     const elapsed = demand.windowEnd === Number.NEGATIVE_INFINITY ? 0 : now - demand.windowEnd + WINDOW_MS;
     const crowding =
@@ -273,9 +266,7 @@ class OverloadShedder extends Timer implements Shedder {
     if (this.#windows % 2 === 0) this.#limit.update(demand.value <= 0.9);
     if (this.#windows % RARELY === 1) {
       this.#last = this.#lines.last()?.rank ?? 0;
-      this.#memory = this.#loop.heapRatio();
-      const over = (this.#memory - heapRatio) / Math.max(1e-3, 1 - heapRatio);
-      this.#heap = Math.min(1, Math.max(0, over));
+      this.#heap.look(this.#loop);
     }
     // Between calm and overload the time to wait goes from the one to the other, by equal factors.
     const hurry = Math.min(1, Math.max(0, (demand.value - CALM) / (OVERLOAD - CALM)));
@@ -292,5 +283,7 @@ class OverloadShedder extends Timer implements Shedder {
  * @throws ConfigError if an option is unknown or wrong, or `minLimit` is above `maxLimit`
  */
 export function shed(options?: Partial<ShedOptions>): Shedder {
-  return new OverloadShedder(resolveShed(options));
+  const resolved = resolveShed(options);
+  if (resolved.mode === 'off') return new OpenDoor();
+  return resolved.mode === 'shadow' ? new ShadowShedder(resolved) : new OverloadShedder(resolved);
 }

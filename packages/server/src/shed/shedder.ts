@@ -13,6 +13,8 @@ export interface Door {
   letIn(request: IncomingMessage, response: ServerResponse, next: Next, at: number, now: number): void;
   /** Answers in place of the handler that there is no room. */
   turnAway(request: IncomingMessage, response: ServerResponse): void;
+  /** A request that is being let in would have been turned away if the shedder did more than watch. */
+  wouldTurnAway(): void;
 }
 
 /** Decides whom a server lets in. Made by `shed`, one for each guard. */
@@ -27,8 +29,8 @@ export interface Shedder {
   readonly demand: number;
   /** The share of what is asked for that is let in, 0 to 1, in the form that callers are told; null while all is. */
   readonly admission: string | null;
-  /** How loaded this process is, in the text form of ORCA's load reports. */
-  readonly loadReport: string;
+  /** How loaded this process is, in the text form of ORCA's load reports; null if that is not known. */
+  readonly loadReport: string | null;
   /** How many handlers may work at a time, at present. */
   readonly limit: number;
   /** How many do, those included that wait for what their callers send. */
