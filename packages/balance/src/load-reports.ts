@@ -144,7 +144,7 @@ export class LoadReports {
     let changed = false;
     for (const node of members) {
       const { load, endpoint } = node;
-      if (load !== null && (known.length < 2 || !this.#counts(load, now))) load.factor = 1;
+      if (load !== null && !this.#counts(load, now)) load.factor = 1;
       const weight = endpoint.weight * (load?.factor ?? 1);
       if (Math.abs(weight - node.weight) <= WORTHWHILE * node.weight) continue;
       node.weight = weight;
