@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock, Criticality, FairleadEvent, Middleware } from '@fairlead/core';
 import type { PolicyMode } from '@fairlead/policies';
-import type { Farewell, ShedMode } from '@fairlead/server';
+import type { Farewell } from '@fairlead/server';
 import type { NewTraces, TracingMode } from '@fairlead/telemetry';
 import type { CallerKeySetting, LimitSetting } from './limit-values.js';
 import type { OptionsOf } from './setting.js';

@@ -3,17 +3,11 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { constants } from 'node:os';
 import { type Check, type Criticality, check, checks, criticalities } from '@fairlead/core';
-import {
-  drainDefaults,
-  type Farewell,
-  guardDefaults,
-  rateLimitDefaults,
-  type ShedMode,
-  shedDefaults,
-} from '@fairlead/server';
+import { drainDefaults, type Farewell, guardDefaults, rateLimitDefaults, shedDefaults } from '@fairlead/server';
 import { clockSetting, listenerSetting, newTracesSetting, tracingSetting } from './client-table.js';
 import type { InboundSettings, ProbeSetting } from './inbound-settings.js';
 import { limits } from './limit-values.js';
+import { policyMode } from './policy-table.js';
 import { setting, type Table } from './setting.js';
 import {
   boolean,
@@ -133,7 +127,7 @@ export const inboundTable: Table<InboundSettings> = {
     'Whether to refuse at once what would only wait, while more is asked than can be done.',
   ),
   'shed.mode': setting(
-    oneOf<ShedMode>('on', 'shadow', 'off'),
+    policyMode(),
     'on',
     'Whether it acts; in `shadow` it lets everything in and counts what it would have refused.',
   ),
