@@ -18,6 +18,7 @@ import { type Clock, Timer } from '@fairlead/core';
 import { loadBottleneck } from '../load-engine.js';
 import { connectOnce, type PaceClient, type PaceRedis } from './pace-fleet-connection.js';
 import { type Absence, type RollAnswer, type RollKind, rollScript } from './pace-fleet-roll.js';
+import { MOST_OUT } from './pace-tickets.js';
 
 /** Told by a link. */
 export interface LinkListener {
@@ -74,7 +75,7 @@ interface Limiter {
 /** Keys that bottleneck gives each of its scripts; the first one holds the pace. */
 const KEYS = 8;
 /** Turns that each member may have asked for, and as many again for a machine that is slow. */
-const ASKED = 2 * 4;
+const ASKED = 2 * MOST_OUT;
 /** How late a turn may be beyond that, in ms. */
 const GRACE_MS = 2_000;
 

@@ -10,6 +10,7 @@
  *
  * All of it happens in one script, by the clock of Redis.
  */
+import { MOST_OUT } from './pace-tickets.js';
 
 /** How a member comes: for the first time, back from its share, or it is there already. */
 export type RollKind = 'new' | 'back' | 'here';
@@ -36,8 +37,8 @@ export type RollAnswer = [waitMs: number, members: number, closed: number, minTi
 const GONE_MS = 12_000;
 /** Keys of a fleet that nobody belongs to any more are gone after this time, in ms. */
 const KEPT_MS = 3_600_000;
-/** Tickets that each layer may have out. Turns are given so far ahead; twice that, and it is a clock that was set back. */
-const AHEAD = 2 * 4;
+/** Turns for each member that may have been given ahead; more than that, and it is a clock that was set back. */
+const AHEAD = 2 * MOST_OUT;
 
 /**
  * Keys: bottleneck's settings, the roll, the members, and others that are to be kept. Arguments: who, how it comes, among how

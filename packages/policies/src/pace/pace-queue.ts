@@ -1,5 +1,5 @@
 /** @module Calls that wait for their turn: bounded, by priority, each for as long as its scope lasts. */
-import type { Call, ScopeWatcher } from '@fairlead/core';
+import { type Call, CanceledError, type ScopeWatcher } from '@fairlead/core';
 
 /** Priorities, of which 0 is served first. */
 export const PRIORITIES = 10;
@@ -58,8 +58,8 @@ export class PaceQueue {
       for (const entry of lane) {
         const { scope } = entry.call;
         if (scope.expired(now)) {
-          // Cancels the scope, and so takes the entry out.
-          expire(entry);
+          // Cancels the scope, and so takes the entry out; unless somebody has closed it, who wants no more of the call.
+          entry.onCancel(scope.expiry(now) ?? new CanceledError());
           continue;
         }
         lane.delete(entry);
@@ -69,13 +69,5 @@ export class PaceQueue {
       }
     }
     return false;
-  }
-}
-
-function expire(entry: Entry): void {
-  try {
-    entry.call.scope.throwIfExpired();
-  } catch {
-    // The entry has heard.
   }
 }

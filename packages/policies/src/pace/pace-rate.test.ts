@@ -72,6 +72,24 @@ describe('PaceRate', () => {
     expect(rate.holdUntil).toBe(10_002);
   });
 
+  it('goes no slower than a call in five minutes, whatever the answers say, and not above what is configured', () => {
+    const rate = new PaceRate(100);
+    rate.observe(with_({ ratelimit: '"x";r=1;t=999999999999' }), 0, WALL);
+    expect(rate.perSecond).toBeCloseTo(1 / 300, 9);
+    for (let i = 0; i < 50; i++) rate.observe(with_({}, 429), i * 1e6, WALL);
+    expect(rate.perSecond).toBeCloseTo(1 / 300, 9);
+    const slow = new PaceRate(0.001);
+    slow.observe(with_({}, 429), 0, WALL);
+    expect(slow.perSecond).toBe(0.001);
+  });
+
+  it('comes back after the longest hold, though a refusal asked for a day', () => {
+    const rate = new PaceRate(100);
+    rate.observe(with_({ 'retry-after': '86400' }, 429), 0, WALL);
+    rate.observe(with_({}), 301_000, WALL);
+    expect(rate.perSecond).toBe(60);
+  });
+
   it('comes back a tenth per second, and no further than configured', () => {
     const rate = new PaceRate(100);
     rate.observe(with_({ 'retry-after': '1' }, 429), 0, WALL);

@@ -3,6 +3,8 @@ import { parseRetryAfter, type Reply, replyHeader } from '@fairlead/core';
 
 /** Longest time that an answer can make us hold everything back, in ms. */
 const MOST_HOLD_MS = 300_000;
+/** Longest time between two calls that an answer can lead to, in ms: the engine's timers cannot wait for a month. */
+const MOST_GAP_MS = MOST_HOLD_MS;
 /** A 429 that does not say for how long. */
 const UNSAID_HOLD_MS = 1_000;
 /** Time between two steps back up, in ms. */
@@ -20,10 +22,12 @@ export class PaceRate {
   /** Nothing is let go before. */
   holdUntil: number = Number.NEGATIVE_INFINITY;
   readonly #most: number;
+  readonly #least: number;
   #raiseAt: number = Number.NEGATIVE_INFINITY;
 
   constructor(perSecond: number) {
     this.#most = perSecond;
+    this.#least = Math.min(perSecond, 1_000 / MOST_GAP_MS);
     this.perSecond = perSecond;
   }
 
@@ -40,8 +44,8 @@ export class PaceRate {
       const ms = asked ?? (quota?.remaining === 0 ? quota.resetMs : UNSAID_HOLD_MS);
       // Many may be refused at the same moment: that is one piece of news.
       if (now < this.holdUntil) return this.hold(now, ms);
-      this.perSecond /= 2;
-      this.#raiseAt = now + ms + RAISE_MS;
+      this.perSecond = Math.max(this.#least, this.perSecond / 2);
+      this.#raiseAt = now + Math.min(ms, MOST_HOLD_MS) + RAISE_MS;
       this.hold(now, ms);
       return true;
     }
@@ -64,7 +68,7 @@ export class PaceRate {
     if (remaining === 0) return this.hold(now, resetMs);
     if (resetMs === 0) return false;
     const before = this.perSecond;
-    this.perSecond = Math.min(this.#most, (remaining * 1_000) / resetMs);
+    this.perSecond = Math.max(this.#least, Math.min(this.#most, (remaining * 1_000) / resetMs));
     this.#raiseAt = now + Math.min(resetMs, MOST_HOLD_MS);
     // Every answer changes it a little: that is no news.
     return Math.abs(this.perSecond - before) > before / 10;

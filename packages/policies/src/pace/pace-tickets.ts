@@ -10,6 +10,7 @@
  * - Its Redis mode shares the pace with a fleet: `fleetPace`. Any other limiter may be handed in, too.
  */
 import { type Clock, Timer } from '@fairlead/core';
+import type Bottleneck from 'bottleneck';
 import { loadBottleneck } from '../load-engine.js';
 
 /** What `pace` needs of a limiter: a `Bottleneck` is one. It alone decides how fast its jobs run. */
@@ -25,8 +26,8 @@ export interface PaceLimiter {
   hold?(ms: number): void;
 }
 
-/** Tickets that may be out at once: enough that bottleneck's own latency does not show. */
-const MOST_OUT = 4;
+/** Tickets that a layer may have out at once: enough that bottleneck's own latency does not show. */
+export const MOST_OUT = 4;
 /** Calls per second for which one ticket each is fine. */
 const SINGLE_PER_SECOND = 100;
 /** How late a ticket may be before it counts as lost, in ms. */
@@ -37,8 +38,10 @@ export class PaceTickets extends Timer {
   readonly #clock: Clock;
   readonly #given: PaceLimiter | null;
   readonly #run: (calls: number) => void;
-  readonly #batch: number;
-  #limiter: PaceLimiter;
+  /** Calls for each ticket that is asked for. */
+  #batch: number;
+  /** Null if one is given. */
+  #own: Bottleneck | null;
   #minTime: number;
   #out = 0;
   #generation = 0;
@@ -52,9 +55,9 @@ export class PaceTickets extends Timer {
     this.#clock = clock;
     this.#given = given;
     this.#run = run;
-    this.#batch = given === null ? Math.max(1, Math.ceil(perSecond / SINGLE_PER_SECOND)) : 1;
+    this.#batch = this.#batchOf(perSecond);
     this.#minTime = (this.#batch * 1_000) / perSecond;
-    this.#limiter = given ?? this.#newLimiter();
+    this.#own = given === null ? this.#newLimiter() : null;
   }
 
   /** `waiting` calls wait. */
@@ -64,41 +67,62 @@ export class PaceTickets extends Timer {
   }
 
   setRate(perSecond: number): void {
+    const before = this.#minTime;
+    this.#batch = this.#batchOf(perSecond);
     this.#minTime = (this.#batch * 1_000) / perSecond;
+    // The tickets that are out come by the old pace, which may have been one in five minutes.
+    if (this.#own !== null && this.#out > 0 && this.#minTime < before / 2) {
+      this.fire();
+      return;
+    }
     // In Redis mode it asks a server, which may be gone; nobody else would hear of that.
     Promise.resolve(this.#limiter.updateSettings({ minTime: this.#minTime })).catch(ignore);
   }
 
-  /** The tickets that are out have not come in time. */
+  /** The tickets that are out have not come in time, or would not. */
   fire(): void {
     this.#generation++;
     const lost = this.#out * this.#batch;
     this.#out = 0;
-    this.#limiter = this.#newLimiter();
+    // They have timers, which would keep a process from ending.
+    this.#own?.stop({ dropWaitingJobs: true }).catch(ignore);
+    this.#own = this.#newLimiter();
+    this.#clock.disarm(this);
     this.want(lost);
   }
 
-  #newLimiter(): PaceLimiter {
+  get #limiter(): PaceLimiter {
+    return this.#given ?? (this.#own as Bottleneck);
+  }
+
+  /** A slow pace has no batches: it would be none. */
+  #batchOf(perSecond: number): number {
+    return this.#given === null ? Math.max(1, Math.ceil(perSecond / SINGLE_PER_SECOND)) : 1;
+  }
+
+  #newLimiter(): Bottleneck {
     return new (loadBottleneck())({ minTime: this.#minTime });
   }
 
   #ask(): void {
     const generation = this.#generation;
+    const batch = this.#batch;
     this.#out++;
     if (this.#given === null) {
       this.#clock.arm(this, this.#clock.now() + this.#out * Math.max(this.#minTime, 10) + GRACE_MS);
     }
     // A limiter that fails (a Redis that is gone, say) must not hold anybody back: pacing is a courtesy.
     this.#limiter.schedule(settled).then(
-      () => this.#came(generation),
-      () => this.#came(generation),
+      () => this.#came(generation, batch),
+      () => this.#came(generation, batch),
     );
   }
 
-  #came(generation: number): void {
+  #came(generation: number, batch: number): void {
     if (generation !== this.#generation) return;
     if (--this.#out === 0) this.#clock.disarm(this);
-    this.#run(this.#batch);
+    // One that was asked for at a faster pace is not worth as much any more.
+    this.#run(Math.min(batch, this.#batch));
   }
 }
 

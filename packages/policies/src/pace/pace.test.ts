@@ -165,6 +165,63 @@ describe('pace', () => {
     vi.setSystemTime((vi.getMockedSystemTime()?.getTime() ?? 0) - 3_600_000);
     await advance(2_500);
     expect(backend.calls.length).toBe(20);
+    // Its timers of an hour would keep a process from ending.
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('lets no batch go when the pace has become a slow one', async () => {
+    const script: Script = (_, n) => (n === 1 ? reply(200, { headers: { ratelimit: '"x";r=10;t=5' } }) : reply());
+    const { send, advance, backend } = rig(script, { perSecond: 2_000 });
+    send();
+    await advance(20);
+    for (let i = 0; i < 10; i++) send();
+    await advance(2_100);
+    expect(backend.calls.length).toBeLessThanOrEqual(6);
+    expect(Math.min(...gaps(backend.calls.slice(1).map((each) => each.at)))).toBeGreaterThan(400);
+  });
+
+  it('takes up a faster pace at once, though tickets were due by a slow one', async () => {
+    const quotas = ['"x";r=1;t=200', '"x";r=999;t=1'];
+    const { send, advance, backend } = rig(() => reply(200, { headers: { ratelimit: quotas.shift() ?? '' } }));
+    send();
+    await advance(20);
+    for (let i = 0; i < 11; i++) send();
+    await advance(2_000);
+    expect(backend.calls.length).toBeGreaterThanOrEqual(12);
+  });
+
+  it('sends nothing for a call whose scope was closed while it waited and whose time is up, and waits for it no more', async () => {
+    const { send, failures, advance, backend, check } = rig(reply(), { perSecond: 10 });
+    send();
+    await advance(20);
+    const { call } = send({}, 60);
+    await advance(20);
+    call.scope.close();
+    await advance(300);
+    expect(backend.calls.length).toBe(1);
+    expect(failures).toMatchObject([{ code: 'ERR_CANCELED' }]);
+    check();
+  });
+
+  it('takes 10 000 waiting calls in its stride, and their end', async () => {
+    const { send, failures, advance, backend, check } = rig(reply(), { perSecond: 10, maxQueue: 10_000 });
+    const sent = Array.from({ length: 10_000 }, (_, i) => send({}, i % 2 === 0 ? 0 : 3_600_000));
+    await advance(250);
+    expect(backend.calls.length).toBe(3);
+    for (const { call } of sent.slice(3)) call.scope.cancel();
+    await advance(500);
+    expect([backend.calls.length, failures.length, vi.getTimerCount()]).toEqual([3, 9_997, 0]);
+    check();
+  });
+
+  it('takes a priority that throws for the usual one', async () => {
+    const priority = () => {
+      throw new Error('no');
+    };
+    const { send, advance, backend } = rig(reply(), { priority });
+    send();
+    await advance(20);
+    expect(backend.calls.length).toBe(1);
   });
 
   it('goes by a limiter that is handed in, and without waiting if that fails', async () => {
@@ -225,7 +282,7 @@ describe('pace', () => {
   });
 
   it('lists everything that is wrong with its options', () => {
-    expect(() => pace({ perSecond: 2_001, maxQueue: 0, learn: 1, limiter: {} } as never)).toThrow('4 problems');
+    expect(() => pace({ perSecond: 0.0001, maxQueue: 0, learn: 1, limiter: {} } as never)).toThrow('4 problems');
     expect(() => pace({ minTime: 10 } as never)).toThrow(ConfigError);
   });
 });

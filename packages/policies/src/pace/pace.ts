@@ -32,11 +32,11 @@ export type { PaceLimiter } from './pace-tickets.js';
 export interface PaceOptions {
   /** Default `on`. In `shadow` nothing waits, and what would have is counted. */
   readonly mode: PolicyMode;
-  /** Calls let go per second, evenly spread; above 0, at most 2 000. Default 10. */
+  /** Calls let go per second, evenly spread; from 0.001 to 2 000. Default 10. */
   readonly perSecond: number;
   /** Calls that may wait; one more is refused. From 1. Default 1 000. */
   readonly maxQueue: number;
-  /** From 0, which goes first, to 9. What is not one of these counts as 5. Default null: 5 for every call. */
+  /** From 0, which goes first, to 9. What is not one of these, or throws, counts as 5. Default null: 5 for every call. */
   readonly priority: ((call: Call) => number) | null;
   /** Whether 429, `Retry-After` and `RateLimit` fields of the answers change the pace. Default true. */
   readonly learn: boolean;
@@ -138,7 +138,12 @@ class Pacer extends Timer {
   }
 
   #priorityOf(call: Call): number {
-    const priority = this.#options.priority?.(call) ?? USUAL;
+    let priority = USUAL;
+    try {
+      priority = this.#options.priority?.(call) ?? USUAL;
+    } catch {
+      // No call fails because nobody knows how urgent it is.
+    }
     return Number.isInteger(priority) && priority >= 0 && priority < PRIORITIES ? priority : USUAL;
   }
 }
@@ -155,7 +160,7 @@ class Pacer extends Timer {
 export function pace(options?: Partial<PaceOptions>): Middleware {
   const given = resolveOptions<PaceOptions>('pace', options, paceDefaults, {
     mode: isMode,
-    perSecond: check('a number above 0, at most 2000', (v) => typeof v === 'number' && v > 0 && v <= 2_000),
+    perSecond: check('a number from 0.001 to 2000', (v) => typeof v === 'number' && v >= 0.001 && v <= 2_000),
     maxQueue: checks.integer(1),
     priority: checks.orNull(checks.fn('a function of the call')),
     learn: checks.boolean(),
