@@ -105,11 +105,11 @@ describe('pace', () => {
 
   it('refuses a pace that cannot be kept, in words', () => {
     expect(problemsOf({ services: { a: { from: at, pace: { perSecond: 2_001 } } } })).toEqual([
-      { name: 'services.a.pace.perSecond', value: 2_001, expected: 'a number above 0, at most 2000' },
+      { name: 'services.a.pace.perSecond', value: 2_001, expected: 'a number from 0.001 to 2000' },
     ]);
     const environment = { FAIRLEAD_PACE_PER_SECOND: '0', FAIRLEAD_PACE_MODE: 'shadwo' };
     expect(problemsOf({ services: { a: at }, environment })).toMatchObject([
-      { name: 'FAIRLEAD_PACE_PER_SECOND', expected: 'a number above 0, at most 2000' },
+      { name: 'FAIRLEAD_PACE_PER_SECOND', expected: 'a number from 0.001 to 2000' },
       { name: 'FAIRLEAD_PACE_MODE', didYouMean: 'shadow' },
     ]);
   });

@@ -1,6 +1,7 @@
 /** @module The services that code declares. */
 import type { ConfigProblem } from '@fairlead/core';
 import { type Given, readOptions } from './given.js';
+import { withOwnBreakerNames } from './opossum-names.js';
 import { redact } from './redaction.js';
 import type { AnyTable } from './setting.js';
 
@@ -28,8 +29,9 @@ export function readServices(
   }
   for (const [name, service] of Object.entries(services)) {
     if (service === undefined) continue;
-    const options = isSource(service) ? { from: service } : service;
-    if (isHost(name)) given.set(name, readOptions(table, `services.${name}`, options, problems));
+    const owner = `services.${name}`;
+    const options = isSource(service) ? { from: service } : withOwnBreakerNames(owner, service, problems);
+    if (isHost(name)) given.set(name, readOptions(table, owner, options, problems));
     else problems.push({ name: `services.${name}`, ...wrongName(name) });
   }
   return given;

@@ -77,6 +77,8 @@ export interface BreakerSettings {
   readonly slowRatio: number;
   /** What an outcome says of the service. Default: core's `judge`. */
   readonly judge: (outcome: Outcome) => Verdict;
+  /** What counts. Default `own`; `opossum` decides alike, and a failure costs more. */
+  readonly engine: 'own' | 'opossum';
 }
 
 /** When to send a service less than is asked of it. */
@@ -97,7 +99,7 @@ export interface ThrottleSettings {
 export interface PaceSettings {
   /** `shadow` makes nothing wait and counts what would have. Default `on`. */
   readonly mode: PolicyMode;
-  /** Calls let go per second, above 0, at most 2 000. Default 10. */
+  /** Calls let go per second, from 0.001 to 2 000. Default 10. */
   readonly perSecond: number;
   /** Calls that may wait; one more is refused. Default 1 000. */
   readonly maxQueue: number;
@@ -105,7 +107,7 @@ export interface PaceSettings {
   readonly priority: ((call: Call) => number) | null;
   /** Whether 429, `Retry-After` and `RateLimit` fields of the answers change the pace. Default true. */
   readonly learn: boolean;
-  /** A `Bottleneck` in Redis mode, which a fleet shares. Default null: the pace is that of this process alone. */
+  /** A `fleetPace()`, or a `Bottleneck` in Redis mode, which a fleet shares. Default null: the pace is that of this process alone. */
   readonly limiter: PaceLimiter | null;
 }
 

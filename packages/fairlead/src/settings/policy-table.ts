@@ -182,6 +182,11 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     'What an outcome says of the service.',
     { env: null },
   ),
+  'breaker.engine': setting(
+    oneOf('own', 'opossum'),
+    breakerDefaults.engine,
+    'What counts; they decide alike, and failures cost `opossum` more.',
+  ),
   limit: setting(orOff(rate(), false), false, 'Most calls per second that this process makes.'),
   limitMode: setting(policyMode(), 'on', 'Whether the limit acts; in `shadow` it counts what it would have refused.'),
   pace: setting(boolean(), false, 'Whether calls wait so that they go evenly spread, for a partner who counts them.'),
@@ -190,7 +195,7 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     'on',
     'Whether it acts; in `shadow` nothing waits, and what would have is counted.',
   ),
-  'pace.perSecond': setting(numberAbove(0, 2_000), paceDefaults.perSecond, 'Calls let go per second.'),
+  'pace.perSecond': setting(number(0.001, 2_000), paceDefaults.perSecond, 'Calls let go per second.'),
   'pace.maxQueue': setting(integer(1), paceDefaults.maxQueue, 'Calls that may wait; one more is refused.'),
   'pace.priority': setting(
     codeOnly('function', checks.orNull(checks.fn('a function of the call'))),
@@ -200,9 +205,9 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
   ),
   'pace.learn': setting(boolean(), paceDefaults.learn, 'Whether what the service answers changes the pace.'),
   'pace.limiter': setting(
-    codeOnly('object', checks.orNull(checks.object('a Bottleneck in Redis mode'))),
+    codeOnly('object', checks.orNull(checks.object('a fleetPace(), or a Bottleneck in Redis mode'))),
     null,
-    'A `Bottleneck` that a fleet shares.',
+    'A `fleetPace()`, or a `Bottleneck`, that a fleet shares.',
     { env: null },
   ),
   'fallback.to': setting(

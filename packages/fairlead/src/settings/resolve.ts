@@ -11,6 +11,7 @@ import { readOptions } from './given.js';
 import { readServices } from './given-services.js';
 import type { InboundOptions, InboundSettings } from './inbound-settings.js';
 import { mergeLayers, type Resolved } from './merge.js';
+import { withOwnBreakerNames } from './opossum-names.js';
 import { policyProblems } from './policy-problems.js';
 import { redact } from './redaction.js';
 import { inboundRules, ruleProblems, serviceRules } from './rules.js';
@@ -49,7 +50,8 @@ export function resolveClient(
   const { client: clientTable, service: serviceTable } = settingsTables;
   const problems: ConfigProblem[] = [];
   const code = readOptions(clientTable, 'client', options, problems, ['services', 'defaults']);
-  const defaults = readOptions(sharedTable, 'defaults', Object(options).defaults, problems, [], 'code defaults');
+  const ofAll = withOwnBreakerNames('defaults', Object(options).defaults, problems);
+  const defaults = readOptions(sharedTable, 'defaults', ofAll, problems, [], 'code defaults');
   const given = readServices(serviceTable, Object(options).services, problems);
   const environment = readEnvironment(env, { ...(readFile && { readFile }), serviceNames: [...given.keys()] });
   problems.push(...environment.problems, ...environment.serviceProblems);

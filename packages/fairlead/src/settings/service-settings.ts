@@ -1,7 +1,7 @@
 /** @module Everything that can be set for a service, or for all of them. Times are in ms, shares from 0 to 1. */
 import type { ConnectionOptions } from 'node:tls';
 import type { Middleware } from '@fairlead/core';
-import type { PolicyMode } from '@fairlead/policies';
+import type { OpossumNames, PolicyMode } from '@fairlead/policies';
 import type { DeadlineHeader } from '@fairlead/telemetry';
 import type { Rate, Source } from './compound-values.js';
 import type {
@@ -154,5 +154,7 @@ export interface LayerSettings {
   readonly attempt: readonly Middleware[];
 }
 
-/** What code can give for a service. */
-export type ServiceOptions = OptionsOf<ServiceSettings>;
+/** What code can give for a service. Options of the breaker may go by the names of opossum. */
+export type ServiceOptions = Omit<OptionsOf<ServiceSettings>, 'breaker'> & {
+  readonly breaker?: boolean | (OptionsOf<BreakerSettings> & OpossumNames) | undefined;
+};

@@ -55,7 +55,7 @@ const elsewhere: Readonly<Record<string, string>> = {
 };
 
 /**
- * `given` in names of our own.
+ * The options of a breaker in names of our own.
  * @throws ConfigError if a value is wrong, given twice, or of something that a breaker of ours does not do
  */
 export function withoutOpossumNames(given: Given | undefined): Partial<BreakerOptions> | undefined {

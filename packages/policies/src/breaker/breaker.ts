@@ -5,7 +5,7 @@ import { type OpossumNames, withoutOpossumNames } from './breaker-opossum-names.
 import { type Breaker, type BreakerOptions, breakerDefaults } from './breaker-options.js';
 import { ServiceBreaker } from './breaker-state.js';
 
-export type { OpossumNames } from './breaker-opossum-names.js';
+export { type OpossumNames, withoutOpossumNames } from './breaker-opossum-names.js';
 export * from './breaker-options.js';
 
 /**
