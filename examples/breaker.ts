@@ -44,6 +44,17 @@ for (let i = 0; i < 3; i++) {
   const { status } = await get();
   if (status !== 200) throw new Error(`expected 200: ${status}`);
 }
+
+// #region by-hand
+const breakerOfPayments = client.breaker('payments'); // null where it is switched off
+breakerOfPayments?.forceOpen(); // or disable(); reset() ends both
+const saved = breakerOfPayments?.snapshot(); // plain data
+breakerOfPayments?.reset();
+if (saved) client.breaker('payments')?.restore(saved, { clock: systemClock });
+// #endregion
+
+const refused = await get().catch(({ cause }) => cause);
+if (refused?.by !== 'breaker') throw new Error(`expected a refusal of what is forced open: ${refused}`);
 await client.close();
 server.close();
 

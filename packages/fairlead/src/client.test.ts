@@ -78,7 +78,8 @@ describe('a client', () => {
     const broken = await serve((_request, response) => void response.writeHead(503).end());
     const { fetch } = client({
       on: (event) => events.push(event),
-      services: { payments: [broken, await serve(echo)] },
+      // In turn: of two by chance, one in 256 would never pick the broken one.
+      services: { payments: { from: [broken, await serve(echo)], picker: 'roundRobin' } },
     });
     for (let i = 0; i < 8; i++) expect((await fetch('http://payments/')).status).toBe(200);
     const calls = events.filter((event) => event.type === 'call.ended');

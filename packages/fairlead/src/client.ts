@@ -1,5 +1,6 @@
 /** @module A client: the services that an application calls, and the doors to them. */
 import { ConfigError, type Handler, type Runtime, type Scope, systemClock } from '@fairlead/core';
+import type { Breaker } from '@fairlead/policies';
 import { currentAmbient } from '@fairlead/telemetry';
 import { createBridge, createFetch, type Dispatcher, type FairleadFetch, type Route } from '@fairlead/transport';
 import { ClientDoor } from './client-door.js';
@@ -35,6 +36,11 @@ export interface Client extends AsyncDisposable {
    * @throws ConfigError if there is no such service
    */
   handler(service: string): Handler;
+  /**
+   * The breaker of a service, to look into, to open or to disable by hand, to save and to restore; null if that is switched off.
+   * @throws ConfigError if there is no such service
+   */
+  breaker(service: string): Breaker | null;
   /** For each service its layers in order, its endpoints, and where each setting came from. */
   describe(): Readonly<Record<string, ServiceDescription>>;
   /**
@@ -90,6 +96,11 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
   }
   const route = (host: string): Route | null => routes.get(host) ?? null;
   const names = [...services.keys()];
+  const serviceOf = (name: string): Service => {
+    const service = services.get(name);
+    if (service !== undefined) return service;
+    throw new ConfigError([{ name: 'service', value: name, expected: `one of ${names.join(', ')}` }]);
+  };
   const bridge = createBridge({ route });
   const hosts = { route, names: () => names };
   const door = new ClientDoor({ ...hosts, othersToo: otherHosts !== null });
@@ -106,12 +117,8 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
     },
     services: names,
     route,
-    handler(name) {
-      const service = services.get(name);
-      if (service === undefined)
-        throw new ConfigError([{ name: 'service', value: name, expected: `one of ${names.join(', ')}` }]);
-      return service.handler;
-    },
+    handler: (name) => serviceOf(name).handler,
+    breaker: (name) => serviceOf(name).breaker,
     describe: () => Object.fromEntries([...services].map(([name, service]) => [name, service.describe()])),
     installGlobal: () => installGlobal({ ...hosts, external: otherHosts, exotic: door.fetch }),
     installHttp: bridge.install,

@@ -6,6 +6,7 @@ import { balance, type Cluster, p2c, roundRobin } from '@fairlead/balance';
 import { gate, type Handler, type Middleware } from '@fairlead/core';
 import {
   attemptTimeout,
+  type Breaker,
   breaker,
   deadline,
   fallback,
@@ -36,12 +37,14 @@ export interface OtherServices {
 /**
  * The layers between a caller of `cluster`'s service and the transport.
  * @param others the stacks of the other services that this one is told to use
+ * @param ownBreaker what `breakerOf` made, for whoever wants to look into it as well
  */
 export function outboundLayers(
   service: Omit<ServiceSettings, 'from' | 'transport'>,
   client: Pick<ClientSettings, 'tracing' | 'newTraces' | 'urlQuery' | 'on'>,
   cluster: Cluster,
   others: OtherServices,
+  ownBreaker: Breaker | null,
 ): Middleware[] {
   const { tracing, newTraces, urlQuery } = client;
   const heard = client.on !== null;
@@ -73,7 +76,7 @@ export function outboundLayers(
     // What it does not refuse may still have to wait; the deadline covers that, too.
     on(service.pace) && pace(service.pace),
     // Above the retries: it judges what they could not save, and an open breaker costs none.
-    on(service.breaker) && gate(breaker(service.breaker)),
+    ownBreaker !== null && gate(ownBreaker),
     // Beside it: what the service would refuse anyway is not sent.
     on(service.throttle) && gate(throttle(service.throttle)),
     // Everything from here on happens once per attempt. For hedges also without retries: calls are paid into the budget here.
@@ -104,6 +107,11 @@ export function outboundLayers(
     on(service.injectFault) && injectFault(service.injectFault),
   ];
   return layers.filter((layer) => layer !== false);
+}
+
+/** The breaker of a service; null if it has none. */
+export function breakerOf({ breaker: settings }: Pick<ServiceSettings, 'breaker'>): Breaker | null {
+  return on(settings) ? breaker(settings) : null;
 }
 
 /** Whether a policy is there at all, if only to say what it would do. */

@@ -360,3 +360,33 @@ describe('off', () => {
     expect([time({}), time({ retry: off }), time({ timeoutMode: 'off' })]).toEqual(['500ms', '10s', '10s']);
   });
 });
+
+describe('the breaker of a service', () => {
+  it('can be looked into, opened by hand, saved and restored', async () => {
+    const services = {
+      a: { from: at, attempts: 1, breaker: { minCalls: 2 } },
+      b: { from: at, breaker: false },
+    } as const;
+    const { client, get } = world({ services });
+    const breaker = client.breaker('a');
+    await get();
+    expect(breaker?.snapshot()).toMatchObject({ state: 'closed', calls: 1, failures: 0 });
+    breaker?.forceOpen();
+    await expect(get()).rejects.toMatchObject({ cause: { by: 'breaker' } });
+    expect(await get('b')).toBe(200);
+
+    const next = world({ services });
+    next.client.breaker('a')?.restore(JSON.parse(JSON.stringify(breaker?.snapshot())), { clock: next.clock });
+    await expect(next.get()).rejects.toMatchObject({ cause: { by: 'breaker' } });
+    next.client.breaker('a')?.reset();
+    expect(await next.get()).toBe(200);
+  });
+
+  it('is null where there is none, and an error where there is no service', () => {
+    const { client } = world({
+      services: { a: { from: at, breaker: false }, b: { from: at, breaker: { mode: 'off' } } },
+    });
+    expect([client.breaker('a'), client.breaker('b')]).toEqual([null, null]);
+    expect(() => client.breaker('c')).toThrow(ConfigError);
+  });
+});

@@ -9,8 +9,9 @@ import {
   type SourceSchemes,
 } from '@fairlead/balance';
 import { compose, type Handler, type Middleware, type Resolver, type Runtime } from '@fairlead/core';
+import type { Breaker } from '@fairlead/policies';
 import { createTransport, type Transport } from '@fairlead/transport';
-import { type OtherServices, outboundLayers } from './outbound.js';
+import { breakerOf, type OtherServices, outboundLayers } from './outbound.js';
 import { describeSettings, type SettingDescription } from './settings/describe.js';
 import type { ClientSettings, Resolved, ServiceSettings } from './settings/index.js';
 import { settingsTables } from './settings/tables.js';
@@ -65,6 +66,8 @@ export class Service {
   readonly name: string;
   /** The whole stack. */
   readonly handler: Handler;
+  /** Null where it is switched off. */
+  readonly breaker: Breaker | null;
   readonly #cluster: Cluster;
   readonly #transport: Transport | null;
   readonly #layers: readonly Middleware[];
@@ -103,7 +106,8 @@ export class Service {
       onCame: (endpoint) => this.#transport?.warm(endpoint, runtime.clock),
       onGone: (endpoint) => this.#transport?.release(endpoint),
     });
-    this.#layers = outboundLayers(settings, client, this.#cluster, others);
+    this.breaker = breakerOf(settings);
+    this.#layers = outboundLayers(settings, client, this.#cluster, others, this.breaker);
     this.handler = compose(this.#layers, end ?? (this.#transport as Transport).handler);
   }
 
