@@ -235,6 +235,10 @@ describe('bad input', () => {
     }
   });
 
+  it('is told of what is no fetch, when the client is made and not with the first other host', () => {
+    expect(() => createClient({ environment: false, otherHosts: {} as never })).toThrow('client.otherHosts');
+  });
+
   it('names the host that is no service, and the service that was meant', async () => {
     const { fetch } = client({ services: { payments: [refusing] } });
     await expect(fetch('http://paymets/')).rejects.toThrow(/paymets is not a service.*did you mean payments/);

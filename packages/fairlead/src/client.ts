@@ -77,6 +77,9 @@ export function createClient(init: ClientInit = {}): Client {
 /** As {@link createClient}, over a transport of somebody else. @internal */
 export function createClientOver(end: Handler | null, init: ClientInit): OpenClient {
   const { otherHosts = null, environment = process.env, ...options } = init;
+  if (otherHosts !== null && typeof otherHosts !== 'function') {
+    throw new ConfigError([{ name: 'client.otherHosts', value: otherHosts, expected: 'a fetch, or null' }]);
+  }
   const sources = new Sources();
   const env = environment === false ? {} : environment;
   const { client: settings, services: resolved } = resolveClient(options, env, sources);

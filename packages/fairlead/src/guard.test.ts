@@ -383,3 +383,7 @@ describe('who a caller is', () => {
     expect((await fetch(origin, from('2001:db8:2:1::1'))).status).toBe(200);
   });
 });
+
+it('options in the place of a listener of node:http, as the other frameworks have them, are refused at once', () => {
+  expect(() => forNode.guard({ limit: { perSecond: 1 } } as never)).toThrow('guard.listener');
+});

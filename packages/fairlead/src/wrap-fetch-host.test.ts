@@ -140,5 +140,6 @@ describe('the name for TLS', () => {
 });
 
 it('refuses what is neither', () => {
+  expect(() => wrapFetch(undefined as never)).toThrow('anyFetch');
   expect(() => wrapFetch(fetch, { host: 'both' as never })).toThrow(ConfigError);
 });

@@ -29,9 +29,12 @@ export interface WrappedFetch extends AsyncDisposable, Pick<Client, 'describe' |
  * `anyFetch` with the URL of the endpoint that was picked; all others reach it untouched.
  *
  * `anyFetch` owns the connections, so the settings under `transport` have no effect.
- * @throws ConfigError that lists everything that is wrong with `init` and the environment
+ * @throws ConfigError if `anyFetch` is none, or that lists everything that is wrong with `init` and the environment
  */
 export function wrapFetch(anyFetch: typeof fetch, { host, ...init }: WrapFetchInit = {}): WrappedFetch {
+  if (typeof anyFetch !== 'function') {
+    throw new ConfigError([{ name: 'anyFetch', value: anyFetch, expected: 'a fetch' }], 'wrapFetch');
+  }
   if (host !== undefined && host !== 'service' && host !== 'endpoint') {
     throw new ConfigError([{ name: 'host', value: host, expected: 'service or endpoint' }], 'wrapFetch');
   }
