@@ -54,7 +54,16 @@ export class FairleadError extends Error {
 }
 
 /** What refused a call. */
-export type RejectedBy = 'breaker' | 'limit' | 'concurrency' | 'budget' | 'drain' | 'health' | (string & {});
+export type RejectedBy =
+  | 'breaker'
+  | 'limit'
+  | 'pace'
+  | 'throttle'
+  | 'concurrency'
+  | 'budget'
+  | 'drain'
+  | 'health'
+  | (string & {});
 
 /** A gate refused the call before it was sent. */
 export class RejectedError extends FairleadError {
