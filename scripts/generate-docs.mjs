@@ -87,6 +87,7 @@ FAIRLEAD_SERVICE_PAYMENTS_RETRY_BASE=50ms
 \`client.describe()\` tells for each setting of each service which of these it was. A group of options that can be switched
 off (\`breaker: false\`, \`FAIRLEAD_BREAKER=off\`) is also \`true\` or \`false\` in code; one that is off by default is on as soon as
 one of its options is given. Options alone do not bring a group back that a variable switches off; \`true\` in code does.
+A policy whose \`mode\` is \`off\` is off as well.
 
 ## What is wrong
 
@@ -119,20 +120,28 @@ An empty variable counts as not set.
 
 ## A client
 
-Given to \`createClient\` and \`wrapFetch\`.
+Given to \`createClient\` and \`wrapFetch\`, beside \`services\` and \`defaults\`.
 
 ${tableOf('client')}
+
+Two more are not of the settings, and only in code:
+
+| option | value | default | what it does |
+|---|---|---|---|
+| \`otherHosts\` | a fetch, or null | \`null\` | Gets calls whose host is no service, redirects out of the mesh among them, as they are: \`otherHosts: fetch\`. With null they are refused with a \`TypeError\`. \`wrapFetch\` and \`fairlead/register\` see to it themselves. |
+| \`environment\` | an object, or false | \`process.env\` | Where variables are read from; \`false\` for nowhere, as in tests. |
 
 ## A service
 
 Given under \`services\`, and but for \`from\` under \`defaults\`. In the variables, put \`SERVICE_<NAME>_\` after \`FAIRLEAD_\` to set
 an option for one service only: \`FAIRLEAD_TIMEOUT\` is for all, \`FAIRLEAD_SERVICE_PAYMENTS_TIMEOUT\` for \`payments\`.
+In code the options of \`breaker\` may go by [the names of opossum](policies/breaker.md#defaults).
 
 ${tableOf('service')}
 
 ## A guard
 
-Given to \`guard()\`.
+Given to \`guard()\`, beside \`environment\`, which is as above.
 
 ${tableOf('inbound')}
 `;
@@ -159,7 +168,7 @@ function variableOf(scope, path, setting) {
 
 function defaultOf({ value, default: byDefault }) {
   if (byDefault === undefined) return 'none';
-  if (typeof byDefault === 'function') return `\`${byDefault.name}\``;
+  if (typeof byDefault === 'function') return byDefault.name === '' ? 'none' : `\`${byDefault.name}\``;
   const written = value.format(byDefault);
   return written === '' ? 'none' : `\`${written}\``;
 }
