@@ -8,6 +8,7 @@ export interface PaceRedis {
 /** What is used of the client that bottleneck gets. */
 export interface PaceClient {
   on(event: 'close', listener: () => void): unknown;
+  on(event: '+node', listener: (node: ClusterNode) => void): unknown;
   eval(script: string, keys: number, ...args: (string | number)[]): Promise<unknown>;
   zrem(key: string, member: string): Promise<unknown>;
   defineCommand(name: string, definition: { lua: string }): void;
@@ -43,8 +44,29 @@ export function connectOnce(redis: PaceRedis, timeoutMs: number): PaceClient {
       : duplicate.call(redis, { ...one, ...all })
   ) as PaceClient;
   tellTime(client);
+  if (isCluster === true) client.on('+node', heedAsking);
   return client;
 }
+
+/** What is used of a connection to one node of a cluster. */
+interface ClusterNode {
+  asking(): Promise<unknown>;
+}
+
+/**
+ * While a slot moves, ioredis puts an ASKING before a command and does not look after what becomes of it. A connection that is
+ * closed at that moment would end the process with an unhandled rejection; the command itself fails as it should.
+ */
+function heedAsking(node: ClusterNode): void {
+  const { asking } = node;
+  node.asking = () => {
+    const asked = asking.call(node);
+    asked.catch(ignore);
+    return asked;
+  };
+}
+
+const ignore = (): void => {};
 
 /** Each script of bottleneck begins with the time that the process tells it. Here it asks Redis. */
 function tellTime(client: PaceClient): void {

@@ -175,11 +175,11 @@ describe.skipIf(!redisInstalled('pace-fleet-redis.test.ts'))('fleetPace and a re
     const [a, b] = [member(50), member(50, 200, way)];
     await a.send();
     await b.send();
-    const all = Promise.all(Array.from({ length: 70 }, () => [a.send(), b.send()]).flat());
+    const all = Promise.all(Array.from({ length: 100 }, () => [a.send(), b.send()]).flat());
     await sleep(systemClock, 200);
     await way.cut();
     await until(() => b.limiter.down);
-    await sleep(systemClock, 1_000);
+    await sleep(systemClock, 1_600);
     expect([a.limiter.down, b.limiter.down]).toEqual([false, true]);
     const beside = times.length;
     expect(paceOf(times).mean).toBeGreaterThan(60);
@@ -188,6 +188,23 @@ describe.skipIf(!redisInstalled('pace-fleet-redis.test.ts'))('fleetPace and a re
     await all;
     expect(times.length).toBeGreaterThan(beside + 30);
     expect(paceOf(times).mean).toBeLessThan(53);
+  });
+
+  it('stays at its pace while the server is frozen, and after', async () => {
+    const [a, b] = [member(50), member(50)];
+    await a.send();
+    await b.send();
+    const all = Promise.all(Array.from({ length: 60 }, () => [a.send(), b.send()]).flat());
+    await sleep(systemClock, 200);
+    server.freeze();
+    await until(() => a.limiter.down && b.limiter.down);
+    await sleep(systemClock, 600);
+    server.thaw();
+    await until(() => !a.limiter.down && !b.limiter.down);
+    await all;
+    const { mean, most } = paceOf(times);
+    expect(mean).toBeLessThan(53);
+    expect(most).toBeLessThanOrEqual(50 + 4);
   });
 
   it('gets over turns that were given for a time long after, as by a clock that was set back', async () => {

@@ -10,8 +10,8 @@ export type { PaceRedis } from './pace-fleet-connection.js';
 /** Options of {@link fleetPace}. */
 export interface FleetPaceOptions {
   /**
-   * An ioredis client (5 or 6), of one server. It is not used itself: the two connections that a fleet needs are made like
-   * it, and closed by {@link FleetPace.close}. Has no default.
+   * An ioredis client (5 or 6), `Redis` or `Cluster`. It is not used itself: the two connections that a fleet needs are made
+   * like it, and closed by {@link FleetPace.close}. Has no default.
    */
   readonly redis: PaceRedis;
   /** Whose pace it is. Processes that give the same name, and use the same database, share it. Has no default. */
@@ -45,8 +45,9 @@ export interface FleetPace extends PaceLimiter {
  * alone, one call after the other. The engine is bottleneck's Redis mode.
  *
  * While Redis is away (down, frozen, too slow, restarting) each process goes at its share, `perSecond / replicas`, and
- * whoever waits is moved over, so that no call ever waits for Redis. It is tried again when there are calls, after pauses of
- * 0.1 to 2 s. What a partner asks of one process (429, `Retry-After`) holds all of them; the pace learned by the last one
+ * whoever waits is moved over, so that no call ever waits for Redis. It is tried again while there are calls, after pauses of
+ * 0.1 to 2 s. When it is back, all go on at their shares until as many are there as had parted, at most for 2 s and four times
+ * `timeoutMs`, so that the fleet never goes by both. What a partner asks of one process (429, `Retry-After`) holds all of them; the pace learned by the last one
  * to learn is the pace of all.
  *
  * Connects with the first call. A turn costs two questions to Redis, some 5 ms; a process gets some 200 per second. One
