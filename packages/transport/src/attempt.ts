@@ -99,6 +99,10 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     return this;
   }
 
+  get hearsInterim(): boolean {
+    return false;
+  }
+
   /** Sends the call. The receiver is told of the reply's head, a failure or the scope's end, whichever comes first. */
   send(receiver: Receiver): void {
     this.#receiver = receiver;
@@ -231,7 +235,6 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
   onCancel(reason: unknown): void {
     if (this.#stage === OVER) return;
     this.drop();
-    if (this.#controller !== null) this.#pool.givenUp();
     this.#cut(this.#stage === ANSWERED ? reason : cancelReason(reason, this.#where('wait', false)));
   }
 

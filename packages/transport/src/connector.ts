@@ -28,6 +28,10 @@ export class Connector {
   readonly #settings: ConnectorSettings;
   readonly #clock: Clock;
   readonly #dial: Connect;
+  /** For HTTP/1.1 alone, once it is known that nothing else is spoken. */
+  #dialOther: Connect | null = null;
+  /** Sockets that were made for something else, and turned out to speak HTTP/1.1. */
+  readonly #kept: Socket[] = [];
   /** Sockets that are not connections yet. undici does not know them before they are. */
   readonly #connecting: Set<Socket> = new Set();
   readonly #open: Set<Socket> = new Set();
@@ -35,22 +39,20 @@ export class Connector {
   /** The latest TLS session. undici's cache refers to it, too, but would not keep it. */
   // biome-ignore lint/correctness/noUnusedPrivateClassMembers: being held is all that it is for
   #session: unknown = null;
-  /** The failure that is being told at this moment. */
-  #failure: Error | null = null;
-  #failures = 0;
   #served = false;
   #multiplexed = false;
-  #latest: Socket | null = null;
-  #latestIsMultiplexed = false;
 
   constructor(destination: Destination, settings: ConnectorSettings, clock: Clock) {
     this.#destination = destination;
     this.#settings = settings;
     this.#clock = clock;
-    const { http2, tls } = settings;
-    const { port, address } = destination;
-    this.#dial = buildConnector({
-      ...(tls as object | null),
+    this.#dial = this.#dialer(settings.http2);
+  }
+
+  #dialer(http2: boolean): Connect {
+    const { port, address } = this.#destination;
+    return buildConnector({
+      ...(this.#settings.tls as object | null),
       ...(port === null ? { socketPath: address } : null),
       allowH2: http2,
       preferH2: http2,
@@ -82,26 +84,30 @@ export class Connector {
     return this.#multiplexed;
   }
 
-  /** The connection that was made last; it may be closed by now. */
-  get latest(): Socket | null {
-    return this.#latest;
-  }
-
-  /** Whether the latest connection speaks HTTP/2. */
-  get latestIsMultiplexed(): boolean {
-    return this.#latestIsMultiplexed;
-  }
-
-  /** For undici: a spare socket if there is one, else a new one. */
+  /** A spare socket if there is one, else a new one. */
   readonly connect: Connect = (options, callback) => {
     for (const spare of this.#spare) {
       this.#spare.delete(spare);
-      spare.take(callback, () => this.#make(options, callback));
+      spare.take(callback, () => this.#make(this.#dial, options, callback));
       return;
     }
-    if (this.#failure === null) this.#make(options, callback);
-    else this.#fail(this.#failure, callback);
+    this.#make(this.#dial, options, callback);
   };
+
+  /** The same for HTTP/1.1, whatever else may be spoken. */
+  readonly connectOther: Connect = (options, callback) => {
+    if (!this.#settings.http2) return this.connect(options, callback);
+    const kept = this.#kept.pop();
+    this.#dialOther ??= this.#dialer(false);
+    if (kept === undefined || kept.destroyed) this.#make(this.#dialOther, options, callback);
+    // undici expects no answer while it still asks.
+    else queueMicrotask(() => callback(null, kept));
+  };
+
+  /** Keeps a socket that turned out to speak HTTP/1.1 for {@link connectOther}. */
+  keep(socket: Socket): void {
+    this.#kept.push(socket);
+  }
 
   /**
    * Opens `count` sockets that wait for undici to ask. They wait as long as any idle connection may: whoever accepted
@@ -111,7 +117,7 @@ export class Connector {
     while (this.#spare.size < count) {
       const spare = new Spare(this.#clock, this.#settings.keepAliveMs, (gone) => this.#spare.delete(gone));
       this.#spare.add(spare);
-      this.#make({} as Options, spare.made);
+      this.#make(this.#dial, {} as Options, spare.made);
     }
   }
 
@@ -126,7 +132,7 @@ export class Connector {
     for (const socket of this.#open) socket.destroy();
   }
 
-  #make(options: Options, callback: Callback): void {
+  #make(dial: Connect, options: Options, callback: Callback): void {
     const { address, port, secure, serverName } = this.#destination;
     const to = {
       ...options,
@@ -137,12 +143,11 @@ export class Connector {
       servername: serverName,
     };
     // undici does not declare what its own connector returns.
-    const connecting = this.#dial(to as unknown as Options, (...result) => {
+    const connecting = dial(to as unknown as Options, (...result) => {
       this.#connecting.delete(connecting);
       this.#clock.disarm(timeout);
-      const [error, socket] = result;
-      if (error !== null) return this.#fail(error, callback);
-      this.#opened(socket as Socket);
+      const socket = result[1];
+      if (socket !== null && socket !== undefined) this.#opened(socket);
       callback(...result);
     }) as unknown as Socket;
     connecting.on('session', this.#keepSession);
@@ -151,33 +156,13 @@ export class Connector {
     const timeout = later(this.#clock, connectTimeoutMs, () => connecting.destroy(timedOut(connectTimeoutMs)), true);
   }
 
-  /**
-   * With HTTP/2, undici makes one connection for all calls that wait, and when that fails, the next for all but the first,
-   * so that a burst would wait once for each. Whoever asks while a failure is being told, gets the same.
-   */
-  #fail(error: Error, callback: Callback): void {
-    if (!this.#settings.http2) {
-      callback(error, null);
-      return;
-    }
-    this.#failure = error;
-    const round = ++this.#failures;
-    queueMicrotask(() => {
-      callback(error, null);
-      queueMicrotask(() => {
-        if (round === this.#failures) this.#failure = null;
-      });
-    });
-  }
-
   #opened(socket: Socket): void {
     this.#open.add(socket);
-    this.#latest = socket;
-    this.#latestIsMultiplexed = (socket as { alpnProtocol?: unknown }).alpnProtocol === 'h2';
-    this.#multiplexed ||= this.#latestIsMultiplexed;
+    const isMultiplexed = (socket as { alpnProtocol?: unknown }).alpnProtocol === 'h2';
+    this.#multiplexed ||= isMultiplexed;
     // After a GOAWAY, node:http2 ends its half of the connection with the last stream and waits for the other side, which
     // may have forgotten. Nothing that could still come is of any interest.
-    if (this.#latestIsMultiplexed) socket.once('finish', () => socket.destroy());
+    if (isMultiplexed) socket.once('finish', () => socket.destroy());
     socket.on('error', rememberServed).once('close', () => {
       this.#open.delete(socket);
       this.#served ||= socket.bytesRead > 0;

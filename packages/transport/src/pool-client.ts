@@ -8,6 +8,8 @@ export interface Refusable {
   readonly refused: boolean;
   /** Whether nobody waits for its answer any more. */
   readonly isOver: boolean;
+  /** Whether it wants to be told of 1xx answers. */
+  readonly hearsInterim: boolean;
 }
 
 /** What a pool takes for a handler. */

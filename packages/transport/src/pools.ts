@@ -1,10 +1,10 @@
-/** @module One undici Pool per destination: made when first used, closed when unused for long. Never the global dispatcher. */
+/** @module One pool per destination, of undici's or of connections that are shared: made when first used, closed when unused for long. Never the global dispatcher. */
 import { type Clock, type Endpoint, later, Timer } from '@fairlead/core';
 import { Connector, type ConnectorSettings } from './connector.js';
 import { type Destination, destinationOf, keyOf } from './destination.js';
 import { AgeLimit, type Handler, PoolClient, type Refusable } from './pool-client.js';
-import { SharedClient } from './shared-client.js';
-import { Client, type Dispatcher, Pool, type UndiciClient, type UndiciPool } from './undici.js';
+import { type RequestPool, SharedConnections } from './shared/connections.js';
+import { Client, type Dispatcher, Pool, type UndiciClient } from './undici.js';
 
 export type { Refusable };
 
@@ -31,9 +31,7 @@ export class OriginPool {
   used = true;
   readonly #settings: PoolSettings;
   readonly #destination: Destination;
-  readonly #pool: UndiciPool;
-  /** Connections that many requests share. */
-  readonly #shared: Set<SharedClient> = new Set();
+  readonly #pool: RequestPool;
   /** Connections for one request each, and the end of each. */
   readonly #fresh: Map<UndiciClient, Promise<void>> = new Map();
   #closed: Promise<void> | null = null;
@@ -49,23 +47,15 @@ export class OriginPool {
     this.#pool = this.#makePool(clock);
   }
 
-  #makePool(clock: Clock): UndiciPool {
+  #makePool(clock: Clock): RequestPool {
     const { connections, http2, maxConnectionAgeMs } = this.#settings;
+    const { url } = this.#destination;
     const age = maxConnectionAgeMs === false ? null : new AgeLimit(clock, maxConnectionAgeMs);
-    return new Pool(this.#destination.url, {
-      ...this.#clientOptions(),
-      connections,
-      // A connection that carries many requests has no last one that could announce its end: undici retires it.
-      ...(http2 ? { clientTtl: age?.draw() ?? Number.MAX_VALUE } : null),
-      factory: (origin: URL, options: object) =>
-        http2 ? this.#makeShared(origin, options, clock) : new PoolClient(origin, options, age),
-    });
-  }
-
-  #makeShared(origin: URL, options: object, clock: Clock): SharedClient {
-    const client = new SharedClient(origin, options, this.connector, clock);
-    client.on('connect', () => this.#shared.add(client)).on('disconnect', () => this.#shared.delete(client));
-    return client;
+    const factory = (origin: URL, options: object): PoolClient => new PoolClient(origin, options, age);
+    const make = (): RequestPool => new Pool(url, { ...this.#clientOptions(), connections, factory });
+    if (!http2) return make();
+    const settings = { ...this.#settings, drawAgeMs: () => age?.draw() ?? null };
+    return new SharedConnections(url, this.connector, settings, clock, make);
   }
 
   /** Whether it takes no requests any more. */
@@ -110,11 +100,6 @@ export class OriginPool {
     if (connector.connected === 0) connector.warm(http2 ? 1 : Math.min(warmConnections, connections));
   }
 
-  /** A request that was under way is given up: its connection may not be heard of again. */
-  givenUp(): void {
-    for (const client of this.#shared) client.givenUp();
-  }
-
   /** A request is over. */
   ended(): void {
     this.inFlight--;
@@ -156,13 +141,10 @@ export class OriginPool {
   }
 
   #clientOptions(): UndiciClient.Options {
-    const { http2, keepAliveMs, maxHeaderBytes } = this.#settings;
+    const { keepAliveMs, maxHeaderBytes } = this.#settings;
     return {
-      connect: this.connector.connect,
-      allowH2: http2,
-      // Without TLS there is nothing to negotiate: the other side must speak it. Not declared at this place, where a
-      // Pool looks for it.
-      ...({ useH2c: http2 && !this.#destination.secure } as object),
+      connect: this.connector.connectOther,
+      allowH2: false,
       pipelining: 1,
       // The call's scope owns time. undici's own timers are up to a second late, do not count queueing, and each costs
       // a re-armed timer per request.

@@ -1,6 +1,7 @@
 /** @module What a failure proves that came before any byte of an answer. */
 import { type FairleadError, TlsRejectedError } from '@fairlead/core';
 import { type Connector, hadServed } from './connector.js';
+import { isUnseen } from './shared/unseen.js';
 import { type FailedWhere, systemCode, wireError } from './wire-error.js';
 
 /** Codes that mean that there never was a connection. */
@@ -17,12 +18,9 @@ const neverConnected: ReadonlySet<string> = new Set([
 /** Codes of a connection that went away. */
 const cutOff: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
 
-/** RFC 9113, 7: the stream was refused before anything was done with it. */
-const REFUSED_STREAM = 7;
-
 /**
  * Whether a request that got no byte of an answer died on a kept-alive connection that the other side was just closing.
- * Never with HTTP/2: that says which requests were not looked at, and undici sends those again by itself.
+ * Never with HTTP/2: that says which requests were not looked at, and those have been sent again already.
  */
 export function wasStale(error: Error, { multiplexed }: Connector): boolean {
   return !multiplexed && cutOff.has(systemCode(error) ?? '') && hadServed(error);
@@ -33,23 +31,11 @@ export function wasStale(error: Error, { multiplexed }: Connector): boolean {
  * @param connector what made its connection
  */
 export function unansweredError(error: Error, where: FailedWhere, connector: Connector): FairleadError {
-  if (where.phase !== 'connect' && provesUnsent(error, connector)) {
+  if (where.phase !== 'connect' && isUnseen(error)) {
     const connecting = neverConnected.has(systemCode(error) ?? '');
     return wireError(error, { ...where, phase: connecting ? 'connect' : where.phase, sent: 'no' });
   }
   return isTurnedAway(error, where, connector) ? turnedAway(error, where) : wireError(error, where);
-}
-
-/**
- * Whether the request is known not to have been looked at, although it may have left. A stream above the last one that a
- * GOAWAY names was not, and one that was refused was not (RFC 9113, 6.8 and 8.7). undici sends such requests once more on
- * a connection of its own making, so a failure to connect, too, is the end of one that nobody has looked at. It has no
- * code for a GOAWAY, only words.
- */
-function provesUnsent(error: Error, { multiplexed }: Connector): boolean {
-  if (!multiplexed) return false;
-  if ((error as { http2ErrorCode?: unknown }).http2ErrorCode === REFUSED_STREAM) return true;
-  return neverConnected.has(systemCode(error) ?? '') || error.message.includes('"GOAWAY" frame received');
 }
 
 /**

@@ -18,6 +18,10 @@ export class TappedAttempt extends Attempt {
     this.#tap = tap;
   }
 
+  override get hearsInterim(): boolean {
+    return true;
+  }
+
   protected override request(): Dispatcher.DispatchOptions {
     return { ...super.request(), ...this.#tap.wishes };
   }

@@ -6,8 +6,8 @@ import { connect, createServer as createRelay, type Socket } from 'node:net';
 import { type Call, readText } from '@fairlead/core';
 import { countResources, VirtualClock } from '@fairlead/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { call, rejection, serve, type TestServer, until } from '../test/servers.js';
-import { createTransport, type Transport } from './transport.js';
+import { call, rejection, serve, type TestServer, until } from '../../test/servers.js';
+import { createTransport, type Transport } from '../transport.js';
 
 const servers: TestServer[] = [];
 let resources = countResources();
