@@ -1,8 +1,7 @@
 /** @module What can be set for a guard, which stands before the handlers of a server. Times are in ms. */
 import type { IncomingMessage } from 'node:http';
 import type { Clock, Criticality, FairleadEvent, Middleware } from '@fairlead/core';
-import type { PolicyMode } from '@fairlead/policies';
-import type { Farewell } from '@fairlead/server';
+import type { DrainOptions, ShedOptions } from '@fairlead/server';
 import type { NewTraces, TracingMode } from '@fairlead/telemetry';
 import type { CallerKeySetting, LimitSetting } from './limit-values.js';
 import type { OptionsOf } from './setting.js';
@@ -68,44 +67,10 @@ export interface InboundSettings {
 }
 
 /** How a server bends under load. */
-export interface ShedSettings {
-  /** `shadow` lets everything in and counts what it would have refused, `off` only lets everything in. Default `on`. */
-  readonly mode: PolicyMode;
-  /** How long a request may wait while there is only a burst. Default 100. */
-  readonly maxWaitMs: number;
-  /** How long it may wait in an overload. Default 5. */
-  readonly targetMs: number;
-  /** How many may wait. Default 1 000. */
-  readonly maxWaiting: number;
-  /** Handlers at work: the least that a limit on them is lowered to. Default 4. */
-  readonly minLimit: number;
-  /** The most that it is raised to. Default 1 000. */
-  readonly maxLimit: number;
-  /** What it begins with. Default 100. */
-  readonly initialLimit: number;
-  /** How many times as long as when not crowded handlers may take before there are fewer at a time. Default 1.5. */
-  readonly tolerance: number;
-  /** From which share of the heap's limit on the least critical are refused. Default 0.9. */
-  readonly heapRatio: number;
-  /** Tells tenants apart, none of whom gets more than a share in an overload. Default null: all are one. */
-  readonly tenant: ((request: IncomingMessage) => string) | null;
-}
+export type ShedSettings = Omit<ShedOptions, 'loop' | 'clock'>;
 
-/** How a server stops. */
-export interface DrainSettings {
-  /** How long to go on listening after SIGTERM. Default null: 5 000 inside Kubernetes, 0 elsewhere. */
-  readonly delayMs: number | null;
-  /** When to cut what is not finished, counted from the signal. Default 25 000. */
-  readonly timeoutMs: number;
-  /** Signals that start it. Default SIGTERM. */
-  readonly signals: readonly NodeJS.Signals[];
-  /** Told of each upgraded connection once no new ones are accepted. Default: says goodbye to WebSockets. */
-  readonly farewell: Farewell;
-  /** Run when every server is closed: the place to close clients and databases. Default: nothing to do. */
-  readonly cleanup: () => unknown;
-  /** How long `cleanup` is waited for; this comes on top of `timeoutMs`. Default 3 000. */
-  readonly cleanupTimeoutMs: number;
-}
+/** How a server stops. Which servers, guards find out. */
+export type DrainSettings = Omit<DrainOptions, 'service' | 'servers' | 'runtime' | 'source'>;
 
 /** A path, or a path with checks that all have to pass. */
 export type ProbeSetting =

@@ -1,8 +1,9 @@
 /** @module Everything that can be set for a service, or for all of them. Times are in ms, shares from 0 to 1. */
-import type { ConnectionOptions } from 'node:tls';
+import type { HealthOptions, LoadReportOptions } from '@fairlead/balance';
 import type { Middleware } from '@fairlead/core';
 import type { OpossumNames, PolicyMode } from '@fairlead/policies';
 import type { DeadlineHeader } from '@fairlead/telemetry';
+import type { TransportOptions } from '@fairlead/transport';
 import type { Rate, Source } from './compound-values.js';
 import type {
   BreakerSettings,
@@ -85,66 +86,13 @@ export interface ServiceSettings {
 }
 
 /** When to take an endpoint out of the rotation. */
-export interface HealthSettings {
-  /** Failures in a row after which an endpoint is ejected. Default 5. */
-  readonly consecutiveFailures: number;
-  /** How long it is ejected at first. Default 5 000. */
-  readonly baseEjectMs: number;
-  /** How long it is ejected at most. Default 300 000. */
-  readonly maxEjectMs: number;
-  /** Share of the endpoints that may be ejected at a time. Default 0.5. */
-  readonly maxEjectedRatio: number;
-  /** Good health of this length takes one doubling of the ejection time back. Default 30 000. */
-  readonly forgiveMs: number;
-  /** When a probe that has not ended lets another request try. Default 10 000. */
-  readonly probeTimeoutMs: number;
-  /** How long an endpoint rests that answers 429 without saying for how long. Default 1 000. */
-  readonly restMs: number;
-}
+export type HealthSettings = HealthOptions;
 
 /** How endpoints are asked how loaded they are, and what follows. */
-export interface LoadReportSettings {
-  /** An endpoint is asked at most once in so many ms. Default 1 000. */
-  readonly periodMs: number;
-  /** For so long after the first report of an endpoint its reports have no effect. Default 10 000. */
-  readonly blackoutMs: number;
-  /** After so long without a report what was reported is forgotten. Default 30 000. */
-  readonly expireMs: number;
-  /** An endpoint all of whose answers are errors counts as if its load were higher by so much. Default 1. */
-  readonly errorPenalty: number;
-  /** A weight becomes at most so many times what it was, and no less than that part of it. Default 4. */
-  readonly maxFactor: number;
-}
+export type LoadReportSettings = LoadReportOptions;
 
 /** How requests are sent. */
-export interface TransportSettings {
-  /** Connections to one endpoint at most. Default 128. */
-  readonly connections: number;
-  /** How long connecting may take. Default 3 000. */
-  readonly connectTimeoutMs: number;
-  /** How long an idle connection is kept, where the server does not say. Default 4 000. */
-  readonly keepAliveMs: number;
-  /** When the connections to an endpoint that nobody calls are closed. Default 60 000. */
-  readonly unusedMs: number;
-  /** How old a connection may become, ±10 % by chance. Default 300 000; false for no limit. */
-  readonly maxConnectionAgeMs: number | false;
-  /** Connections that are opened to an endpoint when it joins. Default 0. */
-  readonly warmConnections: number;
-  /** Whether to speak HTTP/2: over TLS if the endpoint agrees, without TLS always. Default false. */
-  readonly http2: boolean;
-  /** How long a body may wait for a reader. Default 30 000. */
-  readonly unreadBodyMs: number;
-  /** How long the rest of a body that nobody wants may take to be read away. Default 1 000. */
-  readonly dropBodyMs: number;
-  /** How long `close()` waits for requests under way. Default 5 000. */
-  readonly closeMs: number;
-  /** Size of a reply's head at most, in bytes. Default 16 384. */
-  readonly maxHeaderBytes: number;
-  /** What to send as `host`: that of the `endpoint`, the name of the `service`, or a text. Default `endpoint`. */
-  readonly host: string;
-  /** Options of `tls.connect` for https endpoints. Default null. */
-  readonly tls: ConnectionOptions | null;
-}
+export type TransportSettings = TransportOptions;
 
 /** Layers of your own. Default none. */
 export interface LayerSettings {
