@@ -9,6 +9,19 @@ export type HeaderPairs = readonly string[];
 /** No headers. */
 export const noHeaders: HeaderPairs = Object.freeze([]);
 
+/** Headers that speak of one connection and must not be carried to another (RFC 9110, 7.6.1). */
+export const hopByHopHeaders: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
 /** The value of `name` (lower case), the first if there are several; undefined if there is none. */
 export function headerOf(pairs: HeaderPairs, name: string): string | undefined {
   for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === name) return pairs[i + 1];

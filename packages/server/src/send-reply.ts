@@ -1,19 +1,6 @@
 /** @module Sends a reply that a layer has made itself, in place of the handler: a cached one, a forwarded one, a fallback. */
 import type { ServerResponse } from 'node:http';
-import type { BodySink, Reply } from '@fairlead/core';
-
-/** Headers that speak of one connection (RFC 9110, 7.6.1) and must not be carried to another. */
-const hopByHop: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+import { type BodySink, hopByHopHeaders, type Reply } from '@fairlead/core';
 
 /** Pours a body into a response, no faster than the client reads. */
 class ResponseSink implements BodySink {
@@ -44,7 +31,7 @@ class ResponseSink implements BodySink {
 export function sendReply(response: ServerResponse, reply: Reply): void {
   response.statusCode = reply.status;
   for (const [name, value] of Object.entries(reply.headers)) {
-    if (value !== undefined && !hopByHop.has(name)) response.setHeader(name, value);
+    if (value !== undefined && !hopByHopHeaders.has(name)) response.setHeader(name, value);
   }
   reply.body.attach(new ResponseSink(reply, response));
 }

@@ -2,20 +2,10 @@
  * @module Headers that belong to one connection and not to the message (RFC 9110, 7.6.1). The connection is ours, so a
  * caller's wishes about it are dropped rather than refused: an inbound request's headers are often handed on whole.
  */
-import type { HeaderPairs } from '@fairlead/core';
+import { type HeaderPairs, hopByHopHeaders } from '@fairlead/core';
 
-const hopByHop: ReadonlySet<string> = new Set([
-  'connection',
-  'expect',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+/** `expect` is a question of one hop, too: a server of ours answers it, and undici refuses to send it. */
+const hopByHop: ReadonlySet<string> = new Set([...hopByHopHeaders, 'expect']);
 
 /**
  * `pairs` without the headers of the caller's own hop, those that its `connection` header names included; the same list
