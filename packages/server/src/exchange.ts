@@ -73,8 +73,9 @@ const bodyOnTheSocket: ReplyBody = Object.freeze({
 
 /** An inbound request between its head and its end. */
 export class Exchange extends Scope implements Reply, Receiver {
-  /** Monotonic ms at which the head of the answer was written; 0 until then. */
+  /** Monotonic ms at which the head of the answer was written; 0 until then, and as long as nobody is told. */
   at = 0;
+  #headOut = false;
   /** Whether the client has asked where the time goes. */
   timed = false;
   /** The call as the handler got it, after every layer; null until the handler runs. */
@@ -178,8 +179,10 @@ export class Exchange extends Scope implements Reply, Receiver {
   }
 
   #beginAgain(receiver: Receiver): void {
-    if (this.at !== 0) receiver.onReply(this);
-    else if (this.#ended) receiver.onError(this.#endError);
+    if (this.#headOut) {
+      if (this.at === 0) this.at = this.clock.now();
+      receiver.onReply(this);
+    } else if (this.#ended) receiver.onError(this.#endError);
     else (this.#others ??= []).push(receiver);
   }
 
@@ -257,7 +260,10 @@ export class Exchange extends Scope implements Reply, Receiver {
   }
 
   #headWritten(): void {
-    if (this.at !== 0) return;
+    if (this.#headOut) return;
+    this.#headOut = true;
+    // Nobody wants to know when that was: a look at the clock costs a tenth of all the rest.
+    if (this.shed === null && this.#others === null && (this.#receiver === this || this.#receiver === null)) return;
     this.at = this.clock.now();
     // The handler's work is done, or nearly so: what is left is up to how fast the client reads, and may last for hours.
     this.#leave(this.call === null ? null : this.at - this.begunAt);
@@ -291,7 +297,7 @@ export class Exchange extends Scope implements Reply, Receiver {
     } else {
       this.#endError = this.canceled ? this.reason : new CanceledError({ message: 'the client went away' });
       this.cancel(this.#endError);
-      if (this.at === 0) this.#lost();
+      if (!this.#headOut) this.#lost();
     }
     this.#leave(null);
     this.close();

@@ -1,6 +1,6 @@
 /**
  * @module Fields that layers add to an answer. They go out with its head: what is set one by one before that is checked and
- * filed one by one, and Node then does the same with all that the handler gives to `writeHead`, which costs three times as
+ * filed one by one, and Node then does the same with all that the handler gives to `writeHead`, which costs twice as
  * much as one list.
  */
 import type { ServerResponse } from 'node:http';
