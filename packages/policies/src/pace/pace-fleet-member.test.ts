@@ -102,10 +102,10 @@ describe('one member of a fleet', () => {
     const lost = link();
     lost.open(1);
     lost.lose();
-    await clock.advance(500);
-    expect(sent.length).toBe(2);
     for (const turn of lost.turns) turn();
     await clock.advance(0);
+    expect(sent.length).toBe(0);
+    await clock.advance(500);
     expect(sent.length).toBe(2);
   });
 
