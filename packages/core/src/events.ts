@@ -134,8 +134,11 @@ export interface HedgeWon extends Base<'hedge.won'> {
 
 /** The answer takes long, but the request was not sent once more. */
 export interface HedgeRefused extends Base<'hedge.refused'> {
-  /** `ratio`: enough were sent; `budget`: that of retries is used up; `losing`: they have not been of use lately. */
-  readonly reason: 'ratio' | 'budget' | 'losing';
+  /**
+   * `ratio`: enough were sent; `budget`: that of retries is used up; `losing`: they have not been of use lately, or would not
+   * be; `inherited`: the call is made for a request that is a repetition itself.
+   */
+  readonly reason: 'ratio' | 'budget' | 'losing' | 'inherited';
 }
 
 /** The pace of calls to a service was changed by what it answered. */
