@@ -11,6 +11,7 @@ import {
   type Scope,
   Timer,
 } from '@fairlead/core';
+import type { HedgePair } from './hedge-pairs.js';
 import type { HedgeRules } from './hedge-rules.js';
 
 /**
@@ -51,6 +52,10 @@ export class HedgeRace extends Timer {
   #attempt: number;
   #winner: Reply | null = null;
   #waiting: Waiting | null = null;
+  /** The pair that this late call began. */
+  #late: HedgePair | null = null;
+  /** The pair that this call is the second of. */
+  #second: HedgePair | null = null;
   /** Somebody has won, or all have failed. */
   #over = false;
 
@@ -65,7 +70,12 @@ export class HedgeRace extends Timer {
 
   begin(): Promise<Reply> {
     const call = this.#call;
-    call.runtime.clock.arm(this, call.at + this.#rules.delayMs);
+    const { pairs, delayMs } = this.#rules;
+    if (pairs.open !== null) {
+      this.#second = pairs.open;
+      pairs.open = null;
+    }
+    call.runtime.clock.arm(this, call.at + delayMs);
     return this.#next(call.withScope(this.#first)).then(
       (reply) => this.#firstAnswered(reply),
       (error: unknown) => this.#firstFailed(error),
@@ -80,10 +90,17 @@ export class HedgeRace extends Timer {
     if (call.scope.expired(now)) return;
     const { options, delayMs } = this.#rules;
     if (options.mode === 'shadow') {
-      call.runtime.on?.({ type: 'policy.shadowed', service: call.service, policy: 'hedge', would: 'send' });
+      if (this.#rules.promising) {
+        call.runtime.on?.({ type: 'policy.shadowed', service: call.service, policy: 'hedge', would: 'send' });
+      }
+      this.#late = this.#rules.pairs.late(now - call.at);
       return;
     }
-    if (!this.#rules.admits(call, now)) return;
+    if (!this.#rules.admits(call, now)) {
+      // With one hedge out the time that the first would have taken is not known in the end.
+      if (this.#extras === null) this.#late = this.#rules.pairs.late(now - call.at);
+      return;
+    }
     // What was sent to an endpoint was counted there; in a stack without a balancer, only here.
     this.#attempt = Math.max(this.#attempt, call.tried.sends) + 1;
     if (on !== undefined) {
@@ -142,6 +159,7 @@ export class HedgeRace extends Timer {
     if (errorCode(error) === 'ERR_TIMEOUT') {
       const now = call.runtime.clock.now();
       this.#rules.took(now - call.at, now);
+      this.#late?.lateTook(now - call.at, null);
     }
     if (this.#out > 0 && !call.scope.canceled) return this.#others();
     this.#end();
@@ -181,7 +199,10 @@ export class HedgeRace extends Timer {
     this.#winner = reply;
     this.#end();
     const call = this.#call;
-    this.#rules.took(reply.at - call.at, reply.at);
+    const ms = reply.at - call.at;
+    this.#rules.took(ms, reply.at);
+    this.#late?.lateTook(ms, reply.endpoint);
+    this.#second?.nextTook(ms, reply.endpoint);
     if (this.#extras !== null) this.#dismiss(this.#extras, extra);
     reply.onEnd(extra === null ? this.#first : extra.scope);
     if (extra === null) return reply;
@@ -192,7 +213,9 @@ export class HedgeRace extends Timer {
   }
 
   #dismiss(extras: readonly Extra[], winner: Extra | null): void {
-    const { credit } = this.#rules;
+    const { credit, pairs } = this.#rules;
+    // However many there were: a second hedge that lost to the first is no sign that they are of no use.
+    pairs.count(winner !== null);
     for (const extra of extras) {
       if (extra === winner) credit.won();
       else if (!extra.failed) {

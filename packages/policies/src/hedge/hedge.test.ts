@@ -1,6 +1,6 @@
 // Would catch: a request sent twice that must not be, a winner that has failed, a loser that is not canceled, a reply left
 // open, hedges beyond their limits or where they are of no use, a delay learned from the wrong calls, timers left behind.
-import { CanceledError, ConfigError, compose, createEndpoint, type Middleware, readText } from '@fairlead/core';
+import { CanceledError, ConfigError, compose, createEndpoint, type Middleware, readText, Scope } from '@fairlead/core';
 import {
   callTo,
   checkLeaks,
@@ -204,20 +204,106 @@ describe('hedge', () => {
     expect(types(events).filter((type) => type === 'hedge.refused').length).toBe(7);
   });
 
-  it('stops where hedges do not win, tries one now and then, and goes on when they win again', async () => {
-    let slow = true;
-    const script: Script = (call) => (slow || !call.attributes[hedged] ? reply(200, { afterMs: 15 }) : reply());
-    const { go, newCall, backend } = rig(script, { delayMs: 10, ratio: 1 });
+  /** Two endpoints that take turns, as with a balancer: a hedge goes to the other one. One in 25 first attempts takes `lateMs`. */
+  function turns(lateMs: () => number, usualMs: () => number, options: Partial<HedgeOptions>) {
+    let n = 0;
+    const script: Script = (call) => {
+      const late = !call.attributes[hedged] && ++n % 25 === 0;
+      return reply(200, { afterMs: late ? lateMs() : usualMs() });
+    };
+    const rigged = rig(script, options);
+    const extra = async (calls: number): Promise<number> => {
+      const before = rigged.backend.calls.length;
+      for (let i = 0; i < calls; i++) (await rigged.go(rigged.newCall())).body.cancel();
+      return rigged.backend.calls.length - before - calls;
+    };
+    return { ...rigged, extra };
+  }
+
+  it('observes for twenty late calls whether hedges would win, and only then sends some', async () => {
+    const { extra, events, check } = turns(
+      () => 1_000,
+      () => 7.5,
+      {},
+    );
+    // 50 answers to know the delay, and one of 25 is late.
+    expect(await extra(550)).toBe(0);
+    expect(events.every(({ reason }) => reason === 'losing')).toBe(true);
+    expect(await extra(500)).toBeGreaterThanOrEqual(18);
+    check();
+  });
+
+  it('never sends one where an answer that is late would be overtaken by no other one', async () => {
+    const { extra, events, clock } = turns(
+      () => 14,
+      () => 7.5,
+      {},
+    );
+    expect(await extra(3_000)).toBe(0);
+    expect(events.length).toBeGreaterThan(80);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('begins at once where the delay is given, stops where it is of no use, and goes on when that has changed', async () => {
+    let lateMs = 14;
+    const { extra } = turns(
+      () => lateMs,
+      () => 7.5,
+      { delayMs: 10, ratio: 1 },
+    );
+    expect(await extra(1_000)).toBe(4);
+    expect(await extra(3_000)).toBe(0);
+    lateMs = 1_000;
+    await extra(3_000);
+    expect(await extra(1_000)).toBeGreaterThanOrEqual(40);
+  });
+
+  it('stops, and asks less and less often, where pairs promise what hedges do not keep: what takes long takes long anywhere', async () => {
+    let n = 0;
+    let long = false;
+    const { go, newCall, backend } = rig(
+      (call) => {
+        if (!call.attributes[hedged]) long = ++n % 20 === 0;
+        return reply(200, { afterMs: long ? 1_000 : 7.5 });
+      },
+      { delayMs: 10, ratio: 1, attempts: 2 },
+    );
     const extra = async (calls: number): Promise<number> => {
       const before = backend.calls.length;
       for (let i = 0; i < calls; i++) (await go(newCall())).body.cancel();
       return backend.calls.length - before - calls;
     };
     expect(await extra(1_000)).toBe(4);
-    expect(await extra(1_000)).toBeLessThan(2);
-    slow = false;
-    await extra(12_000);
-    expect(await extra(100)).toBeGreaterThanOrEqual(100);
+    expect(await extra(7_000)).toBeLessThanOrEqual(3);
+  });
+
+  it('wants more of them to win while the median is above what it has been', async () => {
+    let usualMs = 7.5;
+    let n = 0;
+    // Seven of ten would win.
+    const { extra } = turns(
+      () => usualMs * (++n % 10 < 7 ? 30 : 1.5),
+      () => usualMs,
+      { ratio: 1 },
+    );
+    await extra(2_000);
+    expect(await extra(1_000)).toBeGreaterThanOrEqual(35);
+    usualMs = 24;
+    await extra(1_000);
+    expect(await extra(1_000)).toBeLessThanOrEqual(2);
+  });
+
+  it('sends none for a request that is a repetition itself: its caller has us for the next attempt', async () => {
+    const { handler, newCall, clock, backend, events } = rig(reply(200, { afterMs: 15 }));
+    const inbound = new Scope(clock);
+    inbound.inheritedAttempt = 2;
+    (await clock.run(handler(newCall({ scope: inbound.child() })))).body.cancel();
+    expect(backend.calls.length).toBe(1);
+    expect(events).toEqual([{ type: 'hedge.refused', service: 'payments', reason: 'inherited' }]);
+    inbound.inheritedAttempt = 1;
+    (await clock.run(handler(newCall({ scope: inbound.child() })))).body.cancel();
+    expect(backend.calls.length).toBe(3);
+    inbound.close();
   });
 
   it('stops at once when the service asks for less', async () => {
@@ -233,7 +319,7 @@ describe('hedge', () => {
     const script: Script = (call) =>
       reply(200, { afterMs: call.attributes[hedged] ? 1 : ++n % 20 === 0 ? 1_000 : 2 + (n % 19) });
     const { go, newCall, backend, clock } = rig(script, { ratio: 1 });
-    for (let i = 0; i < 20_000; i++) (await go(newCall())).body.cancel();
+    for (let i = 0; i < 8_000; i++) (await go(newCall())).body.cancel();
     const before = backend.calls.length;
     for (let i = 0; i < 1_000; i++) (await go(newCall())).body.cancel();
     const hedges = backend.calls.length - before - 1_000;
