@@ -47,6 +47,8 @@ export interface ClusterOptions extends WaitOptions {
    * The failure domain of this process, whose endpoints are preferred: see {@link Neighbourhood}. Default null: all are alike.
    */
   readonly zone?: string | null | undefined;
+  /** The name of the node that this process runs on, where endpoints say for which nodes they are meant. Default null. */
+  readonly node?: string | null | undefined;
   /** Told once for each endpoint that joins, or has moved to another origin. Must not throw. */
   readonly onCame?: ((endpoint: Endpoint) => void) | undefined;
   /**
@@ -57,8 +59,8 @@ export interface ClusterOptions extends WaitOptions {
 }
 
 /** See {@link ClusterOptions}. */
-export const clusterDefaults: Readonly<Required<Pick<ClusterOptions, 'zone' | 'idleMs' | keyof WaitOptions>>> =
-  Object.freeze({ zone: null, ...waitDefaults, idleMs: 600_000 });
+export const clusterDefaults: Readonly<Required<Pick<ClusterOptions, 'zone' | 'node' | 'idleMs' | keyof WaitOptions>>> =
+  Object.freeze({ zone: null, node: null, ...waitDefaults, idleMs: 600_000 });
 
 const clusterChecks: Checks<ClusterOptions> = {
   service: checks.text(),
@@ -70,6 +72,7 @@ const clusterChecks: Checks<ClusterOptions> = {
   maxWaiting: checks.integer(0),
   readyTimeoutMs: checks.either(checks.ms(1), checks.oneOf(false as never)),
   zone: checks.orNull(checks.text()),
+  node: checks.orNull(checks.text()),
   onCame: checks.fn(),
   onGone: checks.fn(),
 };
@@ -92,7 +95,7 @@ export class Cluster {
     // Null rather than undefined, which would count as not given.
     const { service = null, resolver = null, runtime = null } = options as Partial<ClusterOptions>;
     const given = { ...options, service, resolver, runtime } as ClusterOptions;
-    const { onCame, onGone, idleMs, maxWaiting, readyTimeoutMs, zone } = resolveOptions(
+    const { onCame, onGone, idleMs, maxWaiting, readyTimeoutMs, zone, node } = resolveOptions(
       'cluster',
       given,
       { ...given, ...clusterDefaults },
@@ -102,7 +105,7 @@ export class Cluster {
     const latency = resolveOptions('latency', options.latency, latencyDefaults, latencyChecks);
     this.service = given.service;
     this.#resolver = given.resolver;
-    const roster = new Roster(health, zone);
+    const roster = new Roster(health, zone, node);
     this.roster = roster;
     const { clock } = given.runtime;
     this.#waiters = new Waiters(given.service, clock, { maxWaiting, readyTimeoutMs });

@@ -16,12 +16,13 @@ interface Shape {
   readonly zone: string | null;
   readonly weight?: number;
   readonly hints?: readonly string[];
+  readonly nodes?: readonly string[];
   readonly priority?: number;
 }
 
 let made = 0;
-function endpointOf({ zone, hints, ...rest }: Shape): Endpoint {
-  const attributes = hints === undefined ? {} : { hints: { zones: hints, nodes: [] } };
+function endpointOf({ zone, hints, nodes = [], ...rest }: Shape): Endpoint {
+  const attributes = hints === undefined ? {} : { hints: { zones: hints, nodes } };
   return createEndpoint(`http://10.${made++ & 255}.0.1:80`, { id: `e${made}`, zone, attributes, ...rest });
 }
 
@@ -29,12 +30,18 @@ function endpointOf({ zone, hints, ...rest }: Shape): Endpoint {
 const zones = (...counts: number[]): Shape[] =>
   counts.flatMap((count, z) => Array.from({ length: count }, () => ({ zone: String.fromCharCode(97 + z) })));
 
-function make(zone: string | null, shapes: readonly Shape[], seed = 1, maxEjectedRatio = 0.5) {
+function make(
+  zone: string | null,
+  shapes: readonly Shape[],
+  seed = 1,
+  maxEjectedRatio = 0.5,
+  node: string | null = null,
+) {
   const clock = new VirtualClock({ seed });
   const runtime = { clock };
   const resolver = fixed(shapes.map(endpointOf));
   const health = { maxEjectedRatio };
-  const cluster = new Cluster({ service: 'payments', resolver, runtime, idleMs: false, zone, health });
+  const cluster = new Cluster({ service: 'payments', resolver, runtime, idleMs: false, zone, node, health });
   cluster.start();
   const around = (): Neighbourhood | null => {
     cluster.roster.preferred(clock.now());
@@ -276,5 +283,44 @@ describe('for any zones, weights and illness', () => {
       ),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('hints for nodes', () => {
+  const on = (...nodes: string[]): Shape => ({ zone: 'a', hints: ['a'], nodes });
+  const far: Shape = { zone: 'b', hints: ['b'], nodes: ['n9'] };
+  const nearOf = ({ around }: ReturnType<typeof make>): number[] | null => {
+    const near = around()?.near.map((node) =>
+      ((node.endpoint.attributes.hints as { nodes: string[] }).nodes[0] ?? 'n0').slice(1),
+    );
+    return near === undefined ? null : near.map(Number);
+  };
+
+  it('come before those for zones, whether the zone is known or not', () => {
+    const shapes = [on('n1'), on('n2'), on('n2', 'n1'), far];
+    for (const zone of ['a', null]) expect(nearOf(make(zone, shapes, 1, 0.5, 'n1'))).toEqual([1, 2]);
+    // Nobody is meant for this node: then it is the zone.
+    expect(nearOf(make('a', shapes, 1, 0.5, 'n7'))).toEqual([1, 2, 2]);
+    expect(nearOf(make(null, shapes, 1, 0.5, 'n7'))).toBeNull();
+    // Nobody has said which node this is.
+    expect(nearOf(make('a', shapes))).toEqual([1, 2, 2]);
+  });
+
+  it('count for nothing where one endpoint has none', () => {
+    const shapes = [on('n1'), on('n2'), { zone: 'a', hints: ['a'] }, far];
+    expect(nearOf(make('a', shapes, 1, 0.5, 'n1'))).toHaveLength(3);
+  });
+
+  it('give way when who is meant is ill, or has too much', async () => {
+    const made = make('a', [on('n1'), on('n2'), on('n2'), far], 1, 0.5, 'n1');
+    expect(nearOf(made)).toEqual([1]);
+    const [own] = made.cluster.members as [Node];
+    own.inFlight = 50;
+    const picked = (): Node | undefined => made.around()?.pick(p2c(), callTo('payments', { runtime: made.runtime }));
+    expect(Array.from({ length: 20 }, picked)).not.toContain(own);
+    own.inFlight = 2;
+    expect(Array.from({ length: 20 }, picked).every((node) => node === own)).toBe(true);
+    made.kill((node) => node === own);
+    expect(nearOf(made)).toEqual([2, 2]);
   });
 });

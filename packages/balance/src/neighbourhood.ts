@@ -1,9 +1,9 @@
 /**
- * @module Whom calls of a process in one zone go to: endpoints near by as far as they have room for it, and those of other
+ * @module Whom calls of a process in one zone, or on one node, go to: endpoints near by as far as they have room for it, and those of other
  * zones for the rest.
  *
- * Who is near is what the endpoints' `hints` say, if all of them have some and some are meant for this zone (the rule of
- * kube-proxy); else who is in this zone, if it is known of all of them. How much stays near follows Envoy's zone-aware
+ * Who is near is what the endpoints' `hints` say, if all of them have some and some are meant for this node, or else for this
+ * zone (the rule of kube-proxy); else who is in this zone, if it is known of all of them. How much stays near follows Envoy's zone-aware
  * routing: callers are taken to be spread evenly over the zones, so a zone has to carry `1 / zones` of the traffic, and what
  * exceeds its share of the capacity goes to the zones which have more than that, in proportion to what they have more.
  */
@@ -84,24 +84,34 @@ function loadOf({ inFlight, endpoint }: Node): number {
 }
 
 /**
- * Who is near a process in `zone`; null if nobody is nearer than the others, or it is not known.
+ * Who is near a process in `zone` on `node`; null if nobody is nearer than the others, or it is not known.
  * @param members everybody whom discovery knows
  * @param preferred those of them that should get work, all of one priority
  */
 export function neighbourhoodOf(
   zone: string | null,
+  node: string | null,
   members: readonly Node[],
   preferred: readonly Node[],
 ): Neighbourhood | null {
   const priority = preferred[0]?.endpoint.priority;
-  if (zone === null || priority === undefined) return null;
+  if ((zone === null && node === null) || priority === undefined) return null;
   const rank = members.filter(({ endpoint }) => endpoint.priority === priority);
-  return byHints(zone, rank, preferred) ?? byShare(zone, rank, preferred);
+  return (
+    byHints('nodes', node, rank, preferred) ??
+    byHints('zones', zone, rank, preferred) ??
+    (zone === null ? null : byShare(zone, rank, preferred))
+  );
 }
 
-function byHints(zone: string, members: readonly Node[], preferred: readonly Node[]): Neighbourhood | null {
-  if (!members.every(({ endpoint }) => hintsOf(endpoint).length > 0)) return null;
-  const meant = ({ endpoint }: Node): boolean => hintsOf(endpoint).includes(zone);
+function byHints(
+  kind: keyof Hints,
+  place: string | null,
+  members: readonly Node[],
+  preferred: readonly Node[],
+): Neighbourhood | null {
+  if (place === null || !members.every(({ endpoint }) => hintsOf(endpoint, kind).length > 0)) return null;
+  const meant = ({ endpoint }: Node): boolean => hintsOf(endpoint, kind).includes(place);
   const wanted = members.filter(meant);
   const near = preferred.filter(meant);
   if (wanted.length === members.length || near.length === 0) return null;
@@ -145,8 +155,14 @@ function weightOf(nodes: readonly Node[]): number {
 
 const none: readonly string[] = [];
 
-/** For which zones an endpoint is meant, as EndpointSlices say it; none if for everybody. */
-function hintsOf({ attributes }: Endpoint): readonly string[] {
-  const zones = (attributes.hints as { readonly zones?: unknown } | null | undefined)?.zones;
-  return Array.isArray(zones) ? (zones as string[]) : none;
+/** What EndpointSlices say of whom an endpoint is meant for. */
+interface Hints {
+  readonly zones?: unknown;
+  readonly nodes?: unknown;
+}
+
+/** For which zones or nodes an endpoint is meant; none if for everybody. */
+function hintsOf({ attributes }: Endpoint, kind: keyof Hints): readonly string[] {
+  const places = (attributes.hints as Hints | null | undefined)?.[kind];
+  return Array.isArray(places) ? (places as string[]) : none;
 }

@@ -18,6 +18,7 @@ export class Roster {
   now: number = Number.NEGATIVE_INFINITY;
   readonly #options: HealthOptions;
   readonly #zone: string | null;
+  readonly #node: string | null;
   #available: readonly Node[] = nobody;
   /** The available ones of the best priority. */
   #preferred: readonly Node[] = nobody;
@@ -31,10 +32,11 @@ export class Roster {
   /** Monotonic ms at which the next pause is over. */
   #wakeAt: number = Number.POSITIVE_INFINITY;
 
-  /** @param zone where this process is; null if that does not matter */
-  constructor(options: HealthOptions, zone: string | null = null) {
+  /** @param zone where this process is; null if that does not matter. @param node the same, more closely */
+  constructor(options: HealthOptions, zone: string | null = null, node: string | null = null) {
     this.#options = options;
     this.#zone = zone;
+    this.#node = node;
   }
 
   /** Who of {@link preferred} is near; null where nobody is nearer than the others. Call that before. */
@@ -123,7 +125,7 @@ export class Roster {
     }
     this.#available = available;
     this.#preferred = bestOf(available);
-    this.#neighbourhood = neighbourhoodOf(this.#zone, this.members, this.#preferred);
+    this.#neighbourhood = neighbourhoodOf(this.#zone, this.#node, this.members, this.#preferred);
     // Whoever would get no work when healthy need not be tried either, nor does it stand in for one that would.
     const best = this.#preferred[0]?.endpoint.priority ?? Number.POSITIVE_INFINITY;
     this.#probes = due.filter((node) => node.endpoint.priority <= best);

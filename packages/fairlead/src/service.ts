@@ -99,6 +99,7 @@ export class Service {
       runtime,
       idleMs: settings.discoveryIdleMs,
       zone: settings.zone,
+      node: settings.node,
       maxWaiting: settings.maxWaiting,
       readyTimeoutMs: settings.readyTimeoutMs,
       // Nobody is ejected where nobody may be.

@@ -31,6 +31,8 @@ export interface ServiceSettings {
   readonly discoveryIdleMs: number | false;
   /** The failure domain of this process, such as `eu-west-1a`, whose endpoints are preferred. Default null: all are alike. */
   readonly zone: string | null;
+  /** The name of the node that this process runs on, whose endpoints are preferred where discovery has hints for nodes. */
+  readonly node: string | null;
   /** Calls that may wait for the first answer of discovery; one more is refused. Default 1 000. */
   readonly maxWaiting: number;
   /** If discovery has not answered for so long, calls are refused at once until it does. Default 5 000; false for never. */

@@ -52,6 +52,14 @@ export const serviceTable: Table<ServiceSettings> = {
     clusterDefaults.zone,
     'The failure domain of this process, whose endpoints are preferred.',
   ),
+  node: setting(
+    orOff(
+      text('the name of a node', 'worker-7', (value) => value !== ''),
+      null,
+    ),
+    clusterDefaults.node,
+    'The node that this process runs on; endpoints are preferred that hints mean for it.',
+  ),
   maxWaiting: setting(
     integer(0),
     clusterDefaults.maxWaiting,

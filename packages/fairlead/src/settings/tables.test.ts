@@ -72,8 +72,8 @@ describe('defaults', () => {
 
   it('are those of the balancer', () => {
     expect(service?.health).toEqual(healthDefaults);
-    const { discoveryIdleMs: idleMs, zone, maxWaiting, readyTimeoutMs } = Object(service) as ServiceSettings;
-    expect(clusterDefaults).toEqual({ idleMs, zone, maxWaiting, readyTimeoutMs });
+    const { discoveryIdleMs: idleMs, zone, node, maxWaiting, readyTimeoutMs } = Object(service) as ServiceSettings;
+    expect(clusterDefaults).toEqual({ idleMs, zone, node, maxWaiting, readyTimeoutMs });
     const { services } = resolveClient({ services: { a: { from: 'http://a', loadReports: true } } }, {});
     expect(services.get('a')?.values.loadReports).toEqual(loadReportDefaults);
   });
