@@ -52,6 +52,36 @@ it('none of these is in a stack that nobody asked for', () => {
   });
 });
 
+describe('hedge', () => {
+  it('waits and observes as long as it is told, and takes the statuses that it is told for no answers', async () => {
+    const environment = {
+      FAIRLEAD_HEDGE_MIN_DELAY: '200ms',
+      FAIRLEAD_HEDGE_MIN_CALLS: '100',
+      FAIRLEAD_HEDGE_STATUSES: '500',
+    };
+    const options = { minWinRatio: 0, ratio: 1, attempts: 2 };
+    const slow = reply(500, { afterMs: 1_000 });
+    const { clock, get, types, events } = world(
+      { environment, services: { a: { from: [at, 'http://10.0.0.6:8080'], attempts: 1, hedge: options } } },
+      (call, n) => (call.attempt === 2 ? reply(200, { afterMs: 2_000 }) : n === 60 || n === 301 ? slow : reply()),
+    );
+    for (let n = 1; n < 301; n++) {
+      await clock.run(get());
+      await clock.advance(20);
+    }
+    // The 60th came before a hundred answers had been seen.
+    expect(types().filter((type) => type.startsWith('hedge.'))).toEqual([]);
+    // A 500 is there first, but it is no answer while another one may come.
+    expect(await clock.run(get())).toBe(200);
+    expect(events.filter(({ type }) => type === 'hedge.sent')).toMatchObject([{ afterMs: 200 }]);
+  });
+
+  it('refuses what no hedge takes, with everything else that is wrong', () => {
+    const hedge = { minDelayMs: -1, minCalls: 19, statuses: [200] };
+    expect(problemsOf({ services: { a: { from: at, hedge } } }).length).toBe(3);
+  });
+});
+
 describe('pace', () => {
   // bottleneck has timers and a clock of its own; here they are false, and move along with ours.
   beforeEach(() => {

@@ -22,7 +22,7 @@ export type RetrySettings = Omit<RetryOptions, 'attempts' | 'budget'>;
 export type BudgetSettings = RetryBudgetOptions;
 
 /** When to ask somebody else, too. */
-export type HedgeSettings = Omit<HedgeOptions, 'minDelayMs' | 'minCalls' | 'statuses' | 'budget'>;
+export type HedgeSettings = Omit<HedgeOptions, 'budget'>;
 
 /** When to stop calling a service. */
 export type BreakerSettings = BreakerOptions;

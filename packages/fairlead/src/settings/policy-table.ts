@@ -116,11 +116,22 @@ export const policyTable: Table<Pick<ServiceSettings, PolicyName>> = {
     hedgeDefaults.quantile,
     'The share of answers that `auto` does not wait longer for, from 0.5 to below 1.',
   ),
+  'hedge.minDelayMs': setting(duration(), hedgeDefaults.minDelayMs, 'What `auto` waits at least.'),
+  'hedge.minCalls': setting(
+    integer(20),
+    hedgeDefaults.minCalls,
+    'Answers to have seen before `auto` knows how long to wait; nothing is hedged until then.',
+  ),
   'hedge.ratio': setting(ratio(), hedgeDefaults.ratio, 'Further attempts per call at most.'),
   'hedge.minWinRatio': setting(
     ratio(),
     hedgeDefaults.minWinRatio,
-    'Share of further attempts that must win for hedging to go on.',
+    'Share of further attempts that must win, or would, for hedging to go on; more of them under load.',
+  ),
+  'hedge.statuses': setting(
+    list(integer(400, 599)),
+    hedgeDefaults.statuses,
+    'Statuses that do not win while another attempt is out.',
   ),
   throttle: setting(
     boolean(),
