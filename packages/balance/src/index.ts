@@ -8,11 +8,12 @@ export {
   healthDefaults,
   type Ward,
 } from './endpoint-health.js';
-export { type LoadReportOptions, loadReportDefaults, type ReportedLoad } from './load-reports.js';
+export { type LoadReportOptions, loadReportDefaults } from './load-reports.js';
 export type { Neighbourhood } from './neighbourhood.js';
 export { type LatencyOptions, latencyDefaults, type Node, type NodeHost } from './node.js';
 export * from './p2c.js';
 export type { PeakEwma, TypicalLatency } from './peak-ewma.js';
+export type { ReportedLoad } from './reported-load.js';
 export * from './resolvers/compose/failover.js';
 export * from './resolvers/compose/first-of.js';
 export * from './resolvers/consul/consul.js';

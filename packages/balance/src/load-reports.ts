@@ -10,6 +10,7 @@
 import { type Call, type Checks, checks, headerOf, type Reply, withHeader } from '@fairlead/core';
 import { loadHeader, readLoadReport, tellHeader, tellLoad } from './load-report.js';
 import type { Node } from './node.js';
+import { ReportedLoad } from './reported-load.js';
 import type { Roster } from './roster.js';
 
 /** How load reports are asked for, and what they do. */
@@ -53,25 +54,6 @@ const IDLE = 0.1;
 const GAIN = 0.5;
 /** Changes below this share are not worth a new list. */
 const WORTHWHILE = 0.02;
-
-/** What one endpoint has reported. */
-export class ReportedLoad {
-  /** Monotonic ms from which on it may be asked again. */
-  askAt: number = Number.NEGATIVE_INFINITY;
-  /** Monotonic ms of its first report in a row, and of its latest. */
-  since: number = Number.NEGATIVE_INFINITY;
-  at: number = Number.NEGATIVE_INFINITY;
-  utilization = 0;
-  /** The share of its answers that were errors, by what it says or by what this process has seen. */
-  errorRatio = 0;
-  /** By how much its weight is multiplied. */
-  factor = 1;
-  /** Whether there was a report since weights were worked out. */
-  news = false;
-  /** Seen by this process; halved with each report. */
-  answers = 0;
-  errors = 0;
-}
 
 /** Asks for the reports of one cluster, and works out its weights. */
 export class LoadReports {

@@ -17,8 +17,8 @@ import {
 } from '@fairlead/core';
 import type { Doubt } from './doubt.js';
 import { EndpointHealth, type Ward } from './endpoint-health.js';
-import type { ReportedLoad } from './load-reports.js';
 import { PeakEwma, type TypicalLatency } from './peak-ewma.js';
+import type { ReportedLoad } from './reported-load.js';
 
 /** How latency is estimated. */
 export interface LatencyOptions {
