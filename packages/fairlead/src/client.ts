@@ -1,5 +1,5 @@
 /** @module A client: the services that an application calls, and the doors to them. */
-import { ConfigError, type Handler, type Runtime, type Scope, systemClock } from '@fairlead/core';
+import { ConfigError, closest, type Handler, type Runtime, type Scope, systemClock } from '@fairlead/core';
 import type { Breaker } from '@fairlead/policies';
 import { currentAmbient } from '@fairlead/telemetry';
 import { createBridge, createFetch, type Dispatcher, type FairleadFetch, type Route } from '@fairlead/transport';
@@ -102,7 +102,9 @@ export function createClientOver(end: Handler | null, init: ClientInit): OpenCli
   const serviceOf = (name: string): Service => {
     const service = services.get(name);
     if (service !== undefined) return service;
-    throw new ConfigError([{ name: 'service', value: name, expected: `one of ${names.join(', ')}` }]);
+    throw new ConfigError([
+      { name: 'service', value: name, expected: `one of ${names.join(', ')}`, didYouMean: closest(name, names) },
+    ]);
   };
   const bridge = createBridge({ route });
   const hosts = { route, names: () => names };

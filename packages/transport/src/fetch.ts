@@ -7,7 +7,6 @@ import {
   type CallInit,
   ConfigError,
   type ConfigProblem,
-  closest,
   createCall,
   type Endpoint,
   ends,
@@ -34,6 +33,7 @@ import {
 import { type Draft, isRedirect, locationOf, maxRedirects, redirectedDraft } from './redirect.js';
 import { LeanResponse, type ResponseContext } from './response.js';
 import { isOriginForm, parseTarget, type Target, targetOf } from './target.js';
+import { unknownHost } from './unknown-host.js';
 
 /** Where calls to one host go. */
 export interface Route {
@@ -82,7 +82,7 @@ export function createFetch(options: FetchOptions): FairleadFetch {
       const route = target === null ? null : options.route(target.host);
       if (target === null || route === null) {
         if (external !== null) return external(input, init as RequestInit);
-        throw unknownHost(target, options);
+        throw nowhere(target, options);
       }
       checkPath(target, route);
       if (exotic !== null && isExotic(request, init)) return fetchExotic(exotic, input, init);
@@ -112,16 +112,14 @@ function checkPath({ path }: Target, { service }: Route): void {
   throw refusal(message, { name: 'path', value: path, expected: "a path that begins with one '/'" });
 }
 
-function unknownHost(target: Target | null, options: FetchOptions): TypeError {
+function nowhere(target: Target | null, options: FetchOptions): TypeError {
   if (target === null) {
     const message = 'only http and https URLs lead to a service';
     return refusal(message, { name: 'url', expected: 'an http or https URL' });
   }
-  const { host } = target;
-  const names = options.names?.() ?? [];
-  const didYouMean = closest(host, names);
-  const message = `${host} is not a service of this client${didYouMean === null ? '' : `; did you mean ${didYouMean}?`}`;
-  return refusal(message, { name: 'host', value: host, expected: `one of ${names.join(', ')}`, didYouMean });
+  const problem = unknownHost(target.host, options.names?.() ?? []);
+  const hint = problem.didYouMean === null ? '' : `; did you mean ${problem.didYouMean}?`;
+  return refusal(`${target.host} is not a service of this client${hint}`, problem);
 }
 
 function refusal(message: string, problem: ConfigProblem): TypeError {
@@ -292,7 +290,7 @@ class FetchRun extends Scope implements ResponseContext, Receiver {
   /** A redirect out of the mesh. The scope still holds until the head arrives; after it, the caller's own signal does. */
   #leave(target: Target): void {
     const external = this.#options.external ?? null;
-    if (external === null) throw unknownHost(target, this.#options);
+    if (external === null) throw nowhere(target, this.#options);
     const { method, headers, body } = this.#draft;
     const pairs: [string, string][] = [];
     for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i] as string, headers[i + 1] as string]);

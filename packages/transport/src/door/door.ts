@@ -5,9 +5,10 @@
  * No private fields in {@link createDoor}'s class: undici's `compose` puts a Proxy in front of it.
  */
 import type { EventEmitter } from 'node:events';
-import { ConfigError, closest } from '@fairlead/core';
+import { ConfigError } from '@fairlead/core';
 import type { Route } from '../fetch.js';
 import type { Dispatcher } from '../undici.js';
+import { unknownHost } from '../unknown-host.js';
 import { type CheckedHandler, Exchange, type ExchangeOwner } from './exchange.js';
 import { type LegacyHandler, parts } from './parts.js';
 import { encodeDispatch } from './request.js';
@@ -86,7 +87,7 @@ class Door extends Base implements ExchangeOwner {
     const own =
       (options as { dispatcher?: unknown }).dispatcher === undefined ? options : { ...options, dispatcher: undefined };
     if (legacy && legacyFallback !== null) return legacyFallback.dispatch(own, handler);
-    if (fallback === null) throw unknownHost(options.origin, this.options.names?.() ?? []);
+    if (fallback === null) throw nowhere(options.origin, this.options.names?.() ?? []);
     if (!legacy) return fallback.dispatch(own, handler);
     this.legacyAdapter ??= new (parts.Dispatcher1Wrapper())(fallback);
     return this.legacyAdapter.dispatch(own, handler);
@@ -194,16 +195,10 @@ function assertHandler(
   }
 }
 
-function unknownHost(origin: unknown, names: readonly string[]): Error {
+function nowhere(origin: unknown, names: readonly string[]): Error {
   const host = hostOf(origin);
   if (host === null) return new parts.errors.InvalidArgumentError('opts.origin must be a non-empty string or URL.');
-  const problem = {
-    name: 'host',
-    value: host,
-    expected: `one of ${names.join(', ')}`,
-    didYouMean: closest(host, names),
-  };
-  return new ConfigError([problem], 'dispatcher');
+  return new ConfigError([unknownHost(host, names)], 'dispatcher');
 }
 
 /** undici's two ways of being told: a callback, or a promise without one. */
