@@ -21,10 +21,10 @@ const TICK_MS = 4;
 const SLOTS = 1024;
 const MASK = SLOTS - 1;
 
-/** Its `due` is not later than that of any timer in it: a slot also holds timers of later turns of the wheel. */
 /** How long the alarm goes on keeping the process alive after the last timer that wanted it was disarmed, in ms. */
 const LINGER_MS = 20;
 
+/** Its `due` is not later than that of any timer in it: a slot also holds timers of later turns of the wheel. */
 class ListHead extends Timer {
   constructor() {
     super();
