@@ -190,20 +190,17 @@ export class Exchange extends Scope implements Reply, Receiver {
   addMember(name: string, member: string): void {
     const { response } = this;
     if (response.headersSent) return;
-    if (this.request.httpVersionMajor > 1 || response.hasHeader(name)) {
-      // HTTP/2 and stand-ins for WHATWG have no cheaper way; and what was there before is not the handler's.
-      const before = response.getHeader(name);
-      response.setHeader(name, before === undefined ? member : `${String(before)}, ${member}`);
-      return;
-    }
     const first = this.outermost;
     const fields = first.#fields;
-    if (fields === null) first.#fields = [name, member];
-    else {
+    if (fields !== null) {
       const at = fields.indexOf(name);
       if (at === -1) fields.push(name, member);
       else fields[at + 1] += `, ${member}`;
-    }
+    } else if (this.request.httpVersionMajor > 1 || response.getHeaderNames().length > 0) {
+      // HTTP/2 and stand-ins for WHATWG have no cheaper way, nor has a head that is being set one by one, as under express.
+      const before = response.getHeader(name);
+      response.setHeader(name, before === undefined ? member : `${String(before)}, ${member}`);
+    } else first.#fields = [name, member];
   }
 
   // What the layers make of the request.
