@@ -169,6 +169,20 @@ describe('one member of a fleet', () => {
     expect(member.absence()).toMatchObject({ sent: 1, since: lostAt + 61_000 });
   });
 
+  it('forgets nothing of what it has sent when its turns are late', async () => {
+    const { clock, link, member, send } = rig();
+    send();
+    link().open(2);
+    link().turns[0]?.();
+    link().lose();
+    for (let i = 0; i < 6; i++) send();
+    await clock.advance(900);
+    clock.block(1_000);
+    expect(member.absence()).toMatchObject({ sent: 4 });
+    await clock.advance(10);
+    expect(member.absence()).toMatchObject({ sent: 5, since: 0 });
+  });
+
   it('says its pace to the fleet when it comes, and later only if it has changed meanwhile', async () => {
     const { clock, link, links, member, send } = rig();
     send();

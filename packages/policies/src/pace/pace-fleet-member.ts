@@ -112,8 +112,7 @@ export class FleetMember extends Timer implements FleetPace, LinkListener {
   absence(): Absence | null {
     if (!this.down) return null;
     const shareMs = this.#shareMs;
-    // Whoever has had nothing to send for a while owes nothing for that.
-    const sent = this.#clock.now() < this.#nextAt + shareMs ? this.#sent : 0;
+    const sent = this.#idle(this.#clock.now(), shareMs) ? 0 : this.#sent;
     return { among: shareMs / this.#minTime, sent, since: this.#since, shareMs };
   }
 
@@ -122,11 +121,8 @@ export class FleetMember extends Timer implements FleetPace, LinkListener {
     const [go] = this.#own;
     if (go === undefined) return;
     this.#own.delete(go);
-    const now = this.#clock.now();
-    const shareMs = this.#shareMs;
-    if (now >= this.#nextAt + shareMs) this.#beginShare(now);
     this.#sent++;
-    this.#nextAt = now + shareMs;
+    this.#nextAt = this.#clock.now() + this.#shareMs;
     if (this.#own.size > 0) this.#clock.arm(this, this.#nextAt);
     go();
   }
@@ -136,9 +132,15 @@ export class FleetMember extends Timer implements FleetPace, LinkListener {
     if (now >= this.#tryAt) this.#tryRedis();
     if (this.#joined && this.#link !== null) this.#ask(this.#link, go);
     else {
+      if (this.#idle(now, this.#shareMs)) this.#beginShare(now);
       this.#own.add(go);
       if (this.down) this.#serveOwn(now);
     }
+  }
+
+  /** Whether nobody has used our share for a while: nothing is owed for that. Turns that are merely late are something else. */
+  #idle(now: number, shareMs: number): boolean {
+    return this.#own.size === 0 && now >= this.#nextAt + shareMs;
   }
 
   #ask(link: Link, go: Go): void {
