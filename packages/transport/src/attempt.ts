@@ -17,11 +17,13 @@ import {
 } from '@fairlead/core';
 import { BodyFlow, heldBytes, noHeaders } from './body-flow.js';
 import { withoutHopHeaders } from './hop-headers.js';
-import type { OriginPool, Refusable } from './pools.js';
+import type { Passenger } from './passenger.js';
+import type { PoolClient } from './pool-client.js';
+import type { OriginPool } from './pools.js';
 import { unansweredError, wasStale } from './unanswered-error.js';
 import type { Dispatcher } from './undici.js';
 import { isPiecewise, Upload } from './upload.js';
-import { bodySourceError, cancelReason, type FailedWhere, isRefusal, wireError } from './wire-error.js';
+import { bodySourceError, cancelReason, type FailedWhere, wireError } from './wire-error.js';
 
 /** What a transport tells each of its attempts. */
 export interface AttemptSettings {
@@ -58,15 +60,16 @@ function tellAll(): void {
 }
 
 /** One try, and the reply to it. */
-export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable, Dispatcher.DispatchHandler {
+export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Passenger {
   status = 0;
   /** The reason phrase, for `Response.statusText`. */
   statusText = '';
   headers: ReplyHeaders = noHeaders;
   at = 0;
   readonly endpoint: Endpoint;
-  /** Set while undici is refusing the request instead of queueing it. */
-  refused = false;
+  carrier: PoolClient | null = null;
+  ahead: Attempt | null = null;
+  behind: Attempt | null = null;
   readonly #call: Call;
   readonly #pool: OriginPool;
   readonly #settings: AttemptSettings;
@@ -108,10 +111,15 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     this.#receiver = receiver;
     this.#pool.inFlight++;
     this.#call.scope.watch(this);
-    if (this.#stage !== OVER) this.#pool.dispatch(this.request(), this);
+    if (this.#stage !== OVER) this.#pool.dispatch(this);
   }
 
-  protected request(): Dispatcher.DispatchOptions {
+  late(): boolean {
+    this.#call.scope.expiry();
+    return this.isOver;
+  }
+
+  request(): Dispatcher.DispatchOptions {
     const { method, path, body, service } = this.#call;
     const { host } = this.#settings;
     let headers = withoutHopHeaders(this.#call.headers);
@@ -180,12 +188,16 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     }
   }
 
+  /** The connection is not used for requests any more. */
+  protected released(): void {
+    this.#pool.released(this);
+  }
+
   onResponseEnd(_: Dispatcher.DispatchController, trailers: ReplyHeaders): void {
     if (this.#stage !== OVER) this.#over(null, trailers);
   }
 
-  onResponseError(controller: Dispatcher.DispatchController | null, error: Error): void {
-    this.refused = controller === null && isRefusal(error);
+  onResponseError(_: Dispatcher.DispatchController | null, error: Error): void {
     if (this.#stage === OVER) return;
     const stale = this.#silent && wasStale(error, this.#pool.connector);
     if (stale && this.#mayReplay()) this.#replay();
@@ -213,7 +225,7 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
     runtime.on?.({ type: 'socket.replayed', service, endpoint: this.endpoint.id });
     // `#wrote` stays: what the first connection took may have been read.
     this.#wroteAll = false;
-    this.#pool.dispatchFresh(this.request(), this);
+    this.#pool.dispatchFresh(this);
   }
 
   #named(error: Error, staleSocket: boolean): unknown {
@@ -309,7 +321,7 @@ export class Attempt extends BodyFlow implements Reply, ScopeWatcher, Refusable,
   #over(error: unknown, trailers: ReplyHeaders): void {
     this.#stage = OVER;
     this.#controller = null;
-    this.#pool.ended();
+    this.#pool.ended(this, error === null);
     const { scope, runtime } = this.#call;
     scope.unwatch(this);
     if (this.armed) runtime.clock.disarm(this);

@@ -2,19 +2,6 @@
 import { type Clock, Timer } from '@fairlead/core';
 import { Client, type Dispatcher } from './undici.js';
 
-/** A handler that says what has become of its request. */
-export interface Refusable {
-  /** Whether undici has just refused it. */
-  readonly refused: boolean;
-  /** Whether nobody waits for its answer any more. */
-  readonly isOver: boolean;
-  /** Whether it wants to be told of 1xx answers. */
-  readonly hearsInterim: boolean;
-}
-
-/** What a pool takes for a handler. */
-export type Handler = Dispatcher.DispatchHandler & Refusable;
-
 /** How far from the limit a connection may be retired, as a share of it. */
 const JITTER_RATIO = 0.1;
 
@@ -60,25 +47,37 @@ class Age extends Timer {
 /**
  * A connection whose next request is its last once it is too old: that request says `connection: close`, so that both
  * sides know before its answer, and none is lost on a connection that is being closed.
- *
- * Its `dispatch` is true for a request that undici refuses as malformed. undici says false, its Pool takes that for "busy
- * until I say `drain`", nothing ever drains, and one bad header has cost the pool a connection for good. It is true, too, for
- * what was canceled while it waited in the pool, which undici keeps there: no connection is made for that.
  */
 export class PoolClient extends Client {
-  readonly #age: Age | null = null;
+  /** Whether it has a socket. */
+  connected = false;
+  readonly #serverName: string | undefined;
+  readonly #age: Age | null;
 
-  constructor(origin: URL, options: object, limit: AgeLimit | null) {
+  /** @param serverName for TLS. undici takes it from the `host` header otherwise, and drops the connection when that changes. */
+  constructor(origin: URL, options: object, serverName: string | undefined, limit: AgeLimit | null) {
     super(origin, options);
-    if (limit === null) return;
-    const age = new Age(limit);
+    this.#serverName = serverName;
+    const age = limit === null ? null : new Age(limit);
     this.#age = age;
-    this.on('connect', () => age.begin()).on('disconnect', () => age.end());
+    this.on('connect', () => {
+      this.connected = true;
+      age?.begin();
+    }).on('disconnect', () => {
+      this.connected = false;
+      age?.end();
+    });
   }
 
   override dispatch(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    if ((handler as Handler).isOver) return true;
-    const sent = this.#age?.over === true ? { ...request, reset: true } : request;
-    return super.dispatch(sent, handler) || (handler as Handler).refused;
+    const wishes = request as { servername?: string | undefined; reset?: boolean };
+    if (this.#serverName !== undefined) wishes.servername = this.#serverName;
+    if (this.#age?.over === true) {
+      wishes.reset = true;
+      // What comes after it has another socket.
+      this.#age.end();
+      this.connected = false;
+    }
+    return super.dispatch(request, handler);
   }
 }

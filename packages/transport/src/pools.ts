@@ -1,12 +1,12 @@
-/** @module One pool per destination, of undici's or of connections that are shared: made when first used, closed when unused for long. Never the global dispatcher. */
+/** @module The connections to each destination: made when first used, closed when unused for long. Never the global dispatcher. */
 import { type Clock, type Endpoint, later, Timer } from '@fairlead/core';
 import { Connector, type ConnectorSettings } from './connector.js';
 import { type Destination, destinationOf, keyOf } from './destination.js';
-import { AgeLimit, type Handler, PoolClient, type Refusable } from './pool-client.js';
-import { type RequestPool, SharedConnections } from './shared/connections.js';
-import { Client, type Dispatcher, Pool, type UndiciClient } from './undici.js';
-
-export type { Refusable };
+import type { Connections, Passenger } from './passenger.js';
+import { AgeLimit, PoolClient } from './pool-client.js';
+import { SharedConnections } from './shared/connections.js';
+import { SingleConnections } from './single-connections.js';
+import type { UndiciClient } from './undici.js';
 
 /** What every pool of a transport has in common; see `TransportOptions` for the meaning. */
 export interface PoolSettings extends ConnectorSettings {
@@ -31,7 +31,7 @@ export class OriginPool {
   used = true;
   readonly #settings: PoolSettings;
   readonly #destination: Destination;
-  readonly #pool: RequestPool;
+  readonly #connections: Connections;
   /** Connections for one request each, and the end of each. */
   readonly #fresh: Map<UndiciClient, Promise<void>> = new Map();
   #closed: Promise<void> | null = null;
@@ -44,18 +44,23 @@ export class OriginPool {
     this.connector = new Connector(destination, settings, clock);
     this.#destination = destination;
     this.#settings = settings;
-    this.#pool = this.#makePool(clock);
+    this.#connections = this.#makeConnections(clock);
   }
 
-  #makePool(clock: Clock): RequestPool {
+  #makeConnections(clock: Clock): Connections {
     const { connections, http2, maxConnectionAgeMs } = this.#settings;
     const { url } = this.#destination;
     const age = maxConnectionAgeMs === false ? null : new AgeLimit(clock, maxConnectionAgeMs);
-    const factory = (origin: URL, options: object): PoolClient => new PoolClient(origin, options, age);
-    const make = (): RequestPool => new Pool(url, { ...this.#clientOptions(), connections, factory });
+    const make = (): Connections => new SingleConnections(connections, () => this.#client(age));
     if (!http2) return make();
     const settings = { ...this.#settings, drawAgeMs: () => age?.draw() ?? null };
     return new SharedConnections(url, this.connector, settings, clock, make);
+  }
+
+  #client(age: AgeLimit | null): PoolClient {
+    const { url, serverName, address, secure } = this.#destination;
+    // The name for TLS is the same for all requests, whatever their `host` says.
+    return new PoolClient(new URL(url), this.#clientOptions(), secure ? (serverName ?? address) : undefined, age);
   }
 
   /** Whether it takes no requests any more. */
@@ -63,34 +68,30 @@ export class OriginPool {
     return this.#closed !== null;
   }
 
-  /** Sends over any connection of the pool. */
-  dispatch(request: Dispatcher.DispatchOptions, handler: Handler): void {
+  /** Sends over any connection, or waits for one. */
+  dispatch(passenger: Passenger): void {
     this.used = true;
-    this.#pool.dispatch(this.#named(request), handler);
-  }
-
-  /**
-   * undici takes the name for TLS from the `host` header of each request, and drops the connection when it changes. Here
-   * it is the same for all.
-   */
-  #named(request: Dispatcher.DispatchOptions): Dispatcher.DispatchOptions {
-    const { serverName, address, secure } = this.#destination;
-    if (secure) (request as { servername?: string }).servername = serverName ?? address;
-    return request;
+    this.#connections.dispatch(passenger);
   }
 
   /**
    * Sends over a connection that is made for this request and closed after it: when the other side has just closed one
-   * kept-alive connection, the others in the pool are no better.
+   * kept-alive connection, the others are no better.
    */
-  dispatchFresh(request: Dispatcher.DispatchOptions, handler: Handler): void {
-    const client = new Client(this.#destination.url, this.#clientOptions());
-    client.dispatch({ ...this.#named(request), reset: true }, handler);
+  dispatchFresh(passenger: Passenger): void {
+    this.#connections.leave(passenger, false);
+    const client = this.#client(null);
+    client.dispatch({ ...passenger.request(), reset: true }, passenger);
     // Closing waits for what has been dispatched.
     this.#fresh.set(
       client,
       client.close().then(() => void this.#fresh.delete(client)),
     );
+  }
+
+  /** The connection of a request has become somebody else's. */
+  released(passenger: Passenger): void {
+    this.#connections.leave(passenger, false);
   }
 
   /** Opens connections before they are needed, unless there are some. */
@@ -100,8 +101,9 @@ export class OriginPool {
     if (connector.connected === 0) connector.warm(http2 ? 1 : Math.min(warmConnections, connections));
   }
 
-  /** A request is over. */
-  ended(): void {
+  /** A request is over; `clean` if its connection is as good as before. */
+  ended(passenger: Passenger, clean: boolean): void {
+    this.#connections.leave(passenger, clean);
     this.inFlight--;
     // Not at once: undici may be in the middle of telling us.
     if (this.inFlight === 0 && this.#closed !== null) queueMicrotask(() => void this.#cut());
@@ -126,7 +128,7 @@ export class OriginPool {
   }
 
   async #drain(): Promise<void> {
-    await this.#pool.close();
+    await this.#connections.close();
     while (this.#fresh.size > 0) await Promise.all(this.#fresh.values());
     // A connection that was upgraded is none of undici's any more, and still a request of ours.
     if (this.inFlight === 0) this.#onClosed?.();
@@ -134,7 +136,7 @@ export class OriginPool {
 
   async #cut(): Promise<void> {
     this.connector.abandon();
-    await Promise.all([this.#pool.destroy(), ...[...this.#fresh.keys()].map((client) => client.destroy())]);
+    await Promise.all([this.#connections.destroy(), ...[...this.#fresh.keys()].map((client) => client.destroy())]);
     this.connector.destroy();
     // Draining does not end by itself if something was queued when the pool was destroyed.
     this.#onClosed?.();

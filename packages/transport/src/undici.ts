@@ -1,7 +1,7 @@
 /**
  * @module Loads undici, and the care that takes; `door/parts.ts` loads the rest of it in the same way, and nobody else. The
  * package's index installs a global dispatcher the moment it is loaded, and on Node 22 the built-in fetch then runs on it
- * and fails for callers who set their own content-length (nodejs/undici#5500). The three modules that we need do not touch
+ * and fails for callers who set their own content-length (nodejs/undici#5500). The two modules that we need do not touch
  * anything global when they are loaded by themselves, and load in a third of the time (measured: 20 to 40 ms against 60 to
  * 90). Their paths are not API, but the dependency is pinned to one exact version; should an override bring another one,
  * the index is loaded instead, with the built-in fetch's dispatcher put back afterwards.
@@ -10,13 +10,12 @@
  * before undici is loaded.
  */
 import { createRequire } from 'node:module';
-import type { Dispatcher, Client as UndiciClient, Pool as UndiciPool } from 'undici';
+import type { Dispatcher, Client as UndiciClient } from 'undici';
 
-export type { Dispatcher, UndiciClient, UndiciPool };
+export type { Dispatcher, UndiciClient };
 
 /** The parts of undici that are used here. */
 export interface UndiciParts {
-  readonly Pool: typeof UndiciPool;
   readonly Client: typeof UndiciClient;
   readonly buildConnector: typeof import('undici').buildConnector;
 }
@@ -31,13 +30,12 @@ const builtIn = Symbol.for('undici.globalDispatcher.1');
 export function loadUndici(load: (path: string) => unknown): UndiciParts {
   try {
     return {
-      Pool: load('undici/lib/dispatcher/pool.js') as UndiciParts['Pool'],
       Client: load('undici/lib/dispatcher/client.js') as UndiciParts['Client'],
       buildConnector: load('undici/lib/core/connect.js') as UndiciParts['buildConnector'],
     };
   } catch {
-    const { Pool, Client, buildConnector } = loadIndex(load);
-    return { Pool, Client, buildConnector };
+    const { Client, buildConnector } = loadIndex(load);
+    return { Client, buildConnector };
   }
 }
 
@@ -54,6 +52,5 @@ export function loadIndex(load: (path: string) => unknown): typeof import('undic
 
 const parts: UndiciParts = loadUndici(createRequire(import.meta.url));
 
-export const Pool: UndiciParts['Pool'] = parts.Pool;
 export const Client: UndiciParts['Client'] = parts.Client;
 export const buildConnector: UndiciParts['buildConnector'] = parts.buildConnector;

@@ -25,12 +25,6 @@ export function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
-/** Whether undici would not even take the request. */
-export function isRefusal(error: unknown): boolean {
-  const code = systemCode(error);
-  return code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED';
-}
-
 /**
  * Maps an error of the exchange. Everything that the network or the other side did is a `TransportError` with the
  * original as its cause. Two things are not the endpoint's doing, and must neither be charged to it nor tried again:

@@ -22,7 +22,7 @@ export class TappedAttempt extends Attempt {
     return true;
   }
 
-  protected override request(): Dispatcher.DispatchOptions {
+  override request(): Dispatcher.DispatchOptions {
     return { ...super.request(), ...this.#tap.wishes };
   }
 
@@ -59,6 +59,7 @@ export class TappedAttempt extends Attempt {
     headers: ReplyHeaders,
     socket: Duplex,
   ): void {
+    this.released();
     // First the tap, which may still refuse it: the attempt is then over, and hears nothing of what follows.
     this.#tap.onUpgrade(status, headers, socket, controller.rawHeaders);
     super.onResponseStart(controller, status, headers);

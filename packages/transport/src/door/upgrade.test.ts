@@ -52,6 +52,21 @@ describe('an upgrade', () => {
     expect(made.sent).toHaveLength(2);
   });
 
+  it('takes its connection with it, and leaves the place to the next request', async () => {
+    const server = await raw((socket, head) => {
+      const upgraded = 'HTTP/1.1 101 Switching Protocols\r\nupgrade: chat\r\nconnection: upgrade\r\n\r\n';
+      socket.write(head.includes('/room') ? upgraded : 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+    });
+    const made = over([server], { transport: { connections: 1 } });
+    const rooms = await Promise.all(
+      [1, 2, 3].map(() => undici.upgrade('http://svc/room', { dispatcher: made.door, protocol: 'chat' })),
+    );
+    const { body } = await undici.request('http://svc/', { dispatcher: made.door });
+    expect(await body.text()).toBe('ok');
+    for (const { socket } of rooms) socket.destroy();
+    await until(() => made.busy === 0);
+  });
+
   it('that is answered otherwise is told as undici tells it', async () => {
     const server = await raw((socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno'));
     const made = over([server]);

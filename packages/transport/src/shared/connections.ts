@@ -1,27 +1,17 @@
 /**
  * @module The connections to one destination that speaks HTTP/2, and the requests that wait for one. node:http2 without
  * undici in between, for two reasons: it costs half as much, and it is known of each request whether the server has
- * looked at it. A destination that turns out to speak HTTP/1.1 only is left to a pool of undici's.
+ * looked at it. A destination that turns out to speak HTTP/1.1 only is left to connections for one request at a time.
  */
 import type { Socket } from 'node:net';
 import type { Clock } from '@fairlead/core';
 import type { Connector } from '../connector.js';
 import { parts } from '../door/parts.js';
-import type { Handler } from '../pool-client.js';
-import type { Dispatcher } from '../undici.js';
+import type { Connections, Passenger } from '../passenger.js';
 import { SharedConnection, type SharedOwner, type SharedSettings } from './connection.js';
 import { type Sender, StreamExchange } from './exchange.js';
 import { publish } from './published.js';
 import { requestHead } from './request-head.js';
-
-/** Whatever sends requests to one destination. */
-export interface RequestPool {
-  dispatch(request: Dispatcher.DispatchOptions, handler: Handler): unknown;
-  /** Resolves when everything that was dispatched is over, and all connections are closed. */
-  close(): Promise<void>;
-  /** Breaks everything off. */
-  destroy(): Promise<void>;
-}
 
 /** What the connections of a destination have in common. */
 export interface ConnectionsSettings extends Omit<SharedSettings, 'ageMs'> {
@@ -34,7 +24,7 @@ export interface ConnectionsSettings extends Omit<SharedSettings, 'ageMs'> {
 const MANY = 64;
 
 /** The connections to one destination. */
-export class SharedConnections implements RequestPool, Sender, SharedOwner {
+export class SharedConnections implements Connections, Sender, SharedOwner {
   readonly clock: Clock;
   closing = false;
   readonly #url: string;
@@ -42,9 +32,9 @@ export class SharedConnections implements RequestPool, Sender, SharedOwner {
   readonly #authority: string;
   readonly #connector: Connector;
   readonly #settings: ConnectionsSettings;
-  readonly #makeOther: () => RequestPool;
+  readonly #makeOther: () => Connections;
   /** For HTTP/1.1. */
-  #other: RequestPool | null = null;
+  #other: Connections | null = null;
   /** Whether that is what the latest connection spoke. */
   #speaksOther = false;
   /** Those that take requests. */
@@ -58,13 +48,13 @@ export class SharedConnections implements RequestPool, Sender, SharedOwner {
   #destroyed: Error | null = null;
   readonly #closed: PromiseWithResolvers<void> = Promise.withResolvers<void>();
 
-  /** @param makeOther makes the pool for HTTP/1.1 */
+  /** @param makeOther makes those for HTTP/1.1 */
   constructor(
     url: string,
     connector: Connector,
     settings: ConnectionsSettings,
     clock: Clock,
-    makeOther: () => RequestPool,
+    makeOther: () => Connections,
   ) {
     const { protocol, host } = new URL(url);
     this.#url = url;
@@ -76,11 +66,12 @@ export class SharedConnections implements RequestPool, Sender, SharedOwner {
     this.#makeOther = makeOther;
   }
 
-  dispatch(request: Dispatcher.DispatchOptions, handler: Handler): void {
+  dispatch(passenger: Passenger): void {
     if (this.#speaksOther && this.#live.length === 0) {
-      this.#other?.dispatch(request, handler);
+      this.#other?.dispatch(passenger);
       return;
     }
+    const request = passenger.request();
     const published = publish(request, this.#url);
     const sent = published === null ? request : { ...request, headers: published.headers };
     let head: string[];
@@ -88,13 +79,18 @@ export class SharedConnections implements RequestPool, Sender, SharedOwner {
       head = requestHead(sent, this.#scheme, this.#authority);
     } catch (error) {
       published?.failed(error);
-      handler.onResponseError?.(null as never, error as Error);
+      passenger.onResponseError?.(null as never, error as Error);
       return;
     }
-    const exchange = new StreamExchange(request, head, handler, this, published);
+    const exchange = new StreamExchange(request, head, passenger, this, published);
     const connection = this.#room();
     if (connection === null) this.#wait(exchange);
     else exchange.send(connection);
+  }
+
+  /** Who waits or is under way here, is asked whether it is over. */
+  leave(passenger: Passenger, clean: boolean): void {
+    this.#other?.leave(passenger, clean);
   }
 
   /** The server has not looked at it. Others that wait have come later. */

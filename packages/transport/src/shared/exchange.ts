@@ -6,7 +6,7 @@ import type { ClientHttp2Stream } from 'node:http2';
 import { type Clock, later, type ReplyHeaders, type Timer } from '@fairlead/core';
 import { noHeaders } from '../body-flow.js';
 import { parts } from '../door/parts.js';
-import type { Handler } from '../pool-client.js';
+import type { Connections, Passenger } from '../passenger.js';
 import type { Dispatcher } from '../undici.js';
 import { Upload } from '../upload.js';
 import type { SharedConnection } from './connection.js';
@@ -34,7 +34,7 @@ export class StreamExchange implements Dispatcher.DispatchController, StreamWatc
   reason: Error | null = null;
   rawHeaders = null;
   rawTrailers = null;
-  readonly handler: Handler;
+  readonly handler: Passenger;
   readonly #request: Dispatcher.DispatchOptions;
   #head: string[];
   readonly #sender: Sender;
@@ -60,7 +60,7 @@ export class StreamExchange implements Dispatcher.DispatchController, StreamWatc
   constructor(
     request: Dispatcher.DispatchOptions,
     head: string[],
-    handler: Handler,
+    handler: Passenger,
     sender: Sender,
     published: PublishedRequest | null,
   ) {
@@ -266,12 +266,12 @@ export class StreamExchange implements Dispatcher.DispatchController, StreamWatc
   }
 
   /** It turns out to be sent by somebody else. */
-  moveTo(pool: { dispatch(request: Dispatcher.DispatchOptions, handler: Handler): unknown }): void {
+  moveTo(connections: Connections): void {
     if (this.isGivenUp()) return;
     this.#over = true;
     // undici publishes it once more.
     this.#published?.ended(noHeaders);
-    pool.dispatch(this.#request, this.handler);
+    connections.dispatch(this.handler);
   }
 
   /** There will be no connection for it. */

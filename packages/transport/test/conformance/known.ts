@@ -59,6 +59,20 @@ export const known: readonly Known[] = [
   },
   { row: 'Default headers', subjects: named('options: mode same-origin'), at: /sec-fetch-mode$/, ours: undefined },
 
+  {
+    row: 'The connection of a redirect',
+    subjects: named('redirect: to a server that hangs up'),
+    at: /^sent\.2$/,
+    theirs: undefined,
+  },
+  {
+    row: 'The connection of a redirect',
+    subjects: named('connection: is kept after a redirect'),
+    at: /^result$/,
+    theirs: 'not kept',
+    ours: 'kept',
+  },
+
   { row: 'Names of headers', subjects: named('case and order of header names'), at: /^result\.\d$/ },
   {
     row: 'Names of headers',
