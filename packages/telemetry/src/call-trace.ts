@@ -57,10 +57,12 @@ export function newTrace(call: Call, kind: NewTraces): TraceContext | null {
   return new FreshTrace(ids, flags);
 }
 
-/** A trace that begins here. Nearly nobody asks who its parent is: every attempt has an id of its own. */
-class FreshTrace implements TraceContext {
+/**
+ * A trace that begins here, and all that a call knows of it unless it has baggage. Nearly nobody asks who its parent is:
+ * every attempt has an id of its own.
+ */
+class FreshTrace implements TraceContext, CallTrace {
   readonly traceId: string;
-  readonly state = null;
   readonly #ids: IdSource;
   #parentId: string | null = null;
 
@@ -72,6 +74,22 @@ class FreshTrace implements TraceContext {
     this.#ids = ids;
   }
 
+  get state(): null {
+    return null;
+  }
+
+  get context(): this {
+    return this;
+  }
+
+  get baggage(): null {
+    return null;
+  }
+
+  get span(): null {
+    return null;
+  }
+
   get parentId(): string {
     this.#parentId ??= this.#ids.spanId();
     return this.#parentId;
@@ -81,6 +99,7 @@ class FreshTrace implements TraceContext {
 /** The trace of `call` where there are no spans: the one it names itself, else the ambient one, else as `kind` says. */
 export function plainTrace(call: Call, kind: NewTraces): CallTrace {
   const ambient = currentAmbient();
+  const { baggage } = ambient;
   const context = traceContextOf(call.headers) ?? ambient.trace ?? newTrace(call, kind);
-  return { context, baggage: ambient.baggage, span: null };
+  return baggage === null && context instanceof FreshTrace ? context : { context, baggage, span: null };
 }

@@ -63,6 +63,7 @@ export const propagateDefaults: Readonly<PropagateOptions> = Object.freeze({
 });
 
 const endless: number = Number.POSITIVE_INFINITY;
+const none: readonly DeadlineHeader[] = [];
 
 /** Has subscribers while somebody instruments undici, whichever copy of it. */
 const created = channel('undici:request:create');
@@ -161,27 +162,24 @@ function headersFor(
   baggage: string | null,
   spanId: string = context === null ? '' : idsOf(call.runtime.clock).spanId(),
 ): HeaderPairs {
-  const given = call.headers;
-  const hasDeadline = leftMs !== endless;
   const attempt = attemptOf(call);
   const tellsAttempt = attempt > 1 || settings.attemptCount;
-  // What the caller says of a call goes before what it inherits.
+  const names = leftMs === endless ? none : settings.deadlineHeaders;
   let criticality: string | undefined = inheritedCriticality(call.scope);
-  const headers: string[] = [];
   let bag = baggage;
+  let given = call.headers;
   for (let i = 0; i < given.length; i += 2) {
     const name = given[i] as string;
-    if (replace && (name === 'traceparent' || name === 'tracestate')) continue;
-    if (hasDeadline && (settings.deadlineHeaders as readonly string[]).includes(name)) continue;
-    if (tellsAttempt && name === attemptHeader) continue;
+    // What the caller says of a call goes before what it inherits.
     if (name === 'baggage') bag = null;
-    if (name === criticalityHeader) criticality = undefined;
-    headers.push(name, given[i + 1] as string);
+    else if (name === criticalityHeader) criticality = undefined;
+    else if (isOurs(name, names, replace, tellsAttempt)) {
+      given = withoutOurs(given, names, replace, tellsAttempt);
+      i -= 2;
+    }
   }
-  if (context !== null) {
-    headers.push('traceparent', formatTraceparent(context.traceId, spanId, context.flags));
-    if (context.state !== null) headers.push('tracestate', context.state);
-  }
+  const headers = withUsual(given, names, leftMs, context, spanId);
+  if (context !== null && context.state !== null) headers.push('tracestate', context.state);
   if (criticality !== undefined) {
     headers.push(criticalityHeader, criticality);
     // For hops that know of baggage only.
@@ -190,8 +188,37 @@ function headersFor(
     }
   }
   if (bag !== null) headers.push('baggage', bag);
-  if (hasDeadline) for (const name of settings.deadlineHeaders) headers.push(name, formatDeadline(name, leftMs));
   if (tellsAttempt) headers.push(attemptHeader, String(attempt));
+  return headers;
+}
+
+/** Whether a header of the caller is taken out, since we write it ourselves. */
+function isOurs(name: string, deadlines: readonly string[], trace: boolean, attempt: boolean): boolean {
+  if (name === 'traceparent' || name === 'tracestate') return trace;
+  return (attempt && name === attemptHeader) || deadlines.includes(name);
+}
+
+function withoutOurs(given: HeaderPairs, deadlines: readonly string[], trace: boolean, attempt: boolean): HeaderPairs {
+  return given.filter((_, i) => !isOurs(given[i & ~1] as string, deadlines, trace, attempt));
+}
+
+/** `given` with what nearly every attempt has. In one list of its size: one that grows takes room for a dozen more. */
+function withUsual(
+  given: HeaderPairs,
+  names: readonly DeadlineHeader[],
+  leftMs: number,
+  context: TraceContext | null,
+  spanId: string,
+): string[] {
+  const parent = context === null ? null : formatTraceparent(context.traceId, spanId, context.flags);
+  const [name] = names;
+  if (name === undefined) return parent === null ? [...given] : [...given, 'traceparent', parent];
+  const left = formatDeadline(name, leftMs);
+  const headers = parent === null ? [...given, name, left] : [...given, 'traceparent', parent, name, left];
+  for (let i = 1; i < names.length; i++) {
+    const other = names[i] as DeadlineHeader;
+    headers.push(other, formatDeadline(other, leftMs));
+  }
   return headers;
 }
 
