@@ -15,7 +15,7 @@ assertProjectNode();
  * and names that are watched; the API server's traffic; servers and how they stop.
  */
 const subjects = {
-  transport: ['src/conformance.test.ts', 'src/door/', 'src/bridge/'],
+  transport: ['src/fetch/conformance.test.ts', 'src/door/', 'src/bridge/'],
   balance: ['src/resolvers/file/', 'src/resolvers/dns/', 'src/resolvers/conformance.test.ts'],
   kubernetes: ['src/traffic.test.ts', 'src/access/', 'src/kubeconfig/'],
   server: ['src/conformance.test.ts', 'src/guard.test.ts', 'src/http2.test.ts', 'src/drain/drain.test.ts'],

@@ -16,10 +16,10 @@ import {
   type TransportPhase,
 } from '@fairlead/core';
 import { BodyFlow, heldBytes, noHeaders } from './body-flow.js';
+import type { Passenger } from './connections/passenger.js';
+import type { PoolClient } from './connections/pool-client.js';
+import type { OriginPool } from './connections/pools.js';
 import { withoutHopHeaders } from './hop-headers.js';
-import type { Passenger } from './passenger.js';
-import type { PoolClient } from './pool-client.js';
-import type { OriginPool } from './pools.js';
 import { unansweredError, wasStale } from './unanswered-error.js';
 import type { Dispatcher } from './undici.js';
 import { isPiecewise, Upload } from './upload.js';

@@ -17,7 +17,7 @@ import {
 import { countResources, VirtualClock } from '@fairlead/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bodyOf, call, closedPort, gate, httpServer, nextTurn, rejection, type TestServer } from '../test/servers.js';
-import { createFetch } from './fetch.js';
+import { createFetch } from './fetch/fetch.js';
 import { fetchHandler } from './fetch-handler.js';
 
 const servers: TestServer[] = [];

@@ -14,9 +14,9 @@ import {
   TransportError,
 } from '@fairlead/core';
 import { Attempt } from './attempt.js';
+import { Pools } from './connections/pools.js';
 import { tapOf } from './door/tap.js';
 import { TappedAttempt } from './door/tapped-attempt.js';
-import { Pools } from './pools.js';
 import { isOriginForm } from './target.js';
 
 /** How calls are sent. Everything here is per process and endpoint. */

@@ -1,6 +1,6 @@
 /** @module What a failure proves that came before any byte of an answer. */
 import { type FairleadError, TlsRejectedError } from '@fairlead/core';
-import { type Connector, hadServed } from './connector.js';
+import { type Connector, hadServed } from './connections/connector.js';
 import { isUnseen } from './shared/unseen.js';
 import { type FailedWhere, systemCode, wireError } from './wire-error.js';
 

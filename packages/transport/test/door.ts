@@ -16,7 +16,7 @@ import {
 } from '@fairlead/core';
 import type * as Undici from 'undici';
 import { createDoor, type DoorOptions } from '../src/door/index.js';
-import type { Route } from '../src/fetch.js';
+import type { Route } from '../src/fetch/fetch.js';
 import { createTransport, type Transport, type TransportOptions } from '../src/transport.js';
 import type { Dispatcher } from '../src/undici.js';
 

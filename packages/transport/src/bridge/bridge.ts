@@ -6,7 +6,7 @@
 import { EventEmitter } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { FetchOptions } from '../fetch.js';
+import type { FetchOptions } from '../fetch/fetch.js';
 import { type ConnectOptions, patchAgents } from './agents.js';
 import { ClientSocket, SecureClientSocket } from './client-socket.js';
 import { exchange } from './exchange.js';

@@ -1,7 +1,7 @@
 /** @module The socket on which our server within the process hears one client. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Endpoint } from '@fairlead/core';
-import type { Route } from '../fetch.js';
+import type { Route } from '../fetch/fetch.js';
 import { BridgeSocket } from './bridge-socket.js';
 
 /** The service that a client has connected to. */

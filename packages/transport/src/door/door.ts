@@ -6,9 +6,9 @@
  */
 import type { EventEmitter } from 'node:events';
 import { ConfigError } from '@fairlead/core';
-import type { Route } from '../fetch.js';
+import type { Route } from '../fetch/fetch.js';
+import { unknownHost } from '../fetch/unknown-host.js';
 import type { Dispatcher } from '../undici.js';
-import { unknownHost } from '../unknown-host.js';
 import { type CheckedHandler, Exchange, type ExchangeOwner } from './exchange.js';
 import { type LegacyHandler, parts } from './parts.js';
 import { encodeDispatch } from './request.js';

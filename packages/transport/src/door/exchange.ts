@@ -14,7 +14,7 @@ import {
   type ReplyHeaders,
   Scope,
 } from '@fairlead/core';
-import type { Route } from '../fetch.js';
+import type { Route } from '../fetch/fetch.js';
 import type { Dispatcher } from '../undici.js';
 import { type Controlled, DoorController } from './controller.js';
 import { doorError } from './door-error.js';

@@ -1,8 +1,8 @@
 /** @module What undici takes as a body, as what a call carries. */
 import { Readable, type Stream } from 'node:stream';
 import type { Clock } from '@fairlead/core';
-import { type EncodedBody, encodeBody } from '../body-encode.js';
-import { encodeForm } from '../multipart.js';
+import { type EncodedBody, encodeBody } from '../fetch/body-encode.js';
+import { encodeForm } from '../fetch/multipart.js';
 import { parts } from './parts.js';
 import { ReplayBody } from './replay-body.js';
 

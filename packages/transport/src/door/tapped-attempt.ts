@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Call, Endpoint, ReplyHeaders } from '@fairlead/core';
 import { Attempt, type AttemptSettings } from '../attempt.js';
 import { noHeaders } from '../body-flow.js';
-import type { OriginPool } from '../pools.js';
+import type { OriginPool } from '../connections/pools.js';
 import type { Dispatcher } from '../undici.js';
 import type { ExchangeTap } from './tap.js';
 

@@ -5,9 +5,9 @@
  */
 import type { Socket } from 'node:net';
 import type { Clock } from '@fairlead/core';
-import type { Connector } from '../connector.js';
+import type { Connector } from '../connections/connector.js';
+import type { Connections, Passenger } from '../connections/passenger.js';
 import { parts } from '../door/parts.js';
-import type { Connections, Passenger } from '../passenger.js';
 import { SharedConnection, type SharedOwner, type SharedSettings } from './connection.js';
 import { type Sender, StreamExchange } from './exchange.js';
 import { publish } from './published.js';

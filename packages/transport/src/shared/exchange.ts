@@ -5,8 +5,8 @@
 import type { ClientHttp2Stream } from 'node:http2';
 import { type Clock, later, type ReplyHeaders, type Timer } from '@fairlead/core';
 import { noHeaders } from '../body-flow.js';
+import type { Connections, Passenger } from '../connections/passenger.js';
 import { parts } from '../door/parts.js';
-import type { Connections, Passenger } from '../passenger.js';
 import type { Dispatcher } from '../undici.js';
 import { Upload } from '../upload.js';
 import type { SharedConnection } from './connection.js';

@@ -1,7 +1,7 @@
 /** @module The two ways to fetch that are compared, each with servers of its own. */
 import { createEndpoint, systemClock } from '@fairlead/core';
 import { createDoor } from '../../src/door/index.js';
-import { createFetch } from '../../src/fetch.js';
+import { createFetch } from '../../src/fetch/fetch.js';
 import { createTransport } from '../../src/transport.js';
 import { nextTurn, until } from '../servers.js';
 import { type Exchange, type Origin, startOrigin } from './origin.js';

@@ -5,19 +5,19 @@
  */
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { aborts } from '../test/conformance/aborts.js';
-import { answers } from '../test/conformance/answers.js';
-import { bodies } from '../test/conformance/bodies.js';
-import { contentCodings } from '../test/conformance/codings.js';
-import { failures } from '../test/conformance/failures.js';
-import { headerObjects } from '../test/conformance/header-objects.js';
-import { explains, known, knownHere } from '../test/conformance/known.js';
-import { objects } from '../test/conformance/objects.js';
-import { pipes } from '../test/conformance/pipes.js';
-import { redirects } from '../test/conformance/redirects.js';
-import { requests } from '../test/conformance/requests.js';
-import { streams } from '../test/conformance/streams.js';
-import { compare, type Subject } from '../test/conformance/subject.js';
+import { aborts } from '../../test/conformance/aborts.js';
+import { answers } from '../../test/conformance/answers.js';
+import { bodies } from '../../test/conformance/bodies.js';
+import { contentCodings } from '../../test/conformance/codings.js';
+import { failures } from '../../test/conformance/failures.js';
+import { headerObjects } from '../../test/conformance/header-objects.js';
+import { explains, known, knownHere } from '../../test/conformance/known.js';
+import { objects } from '../../test/conformance/objects.js';
+import { pipes } from '../../test/conformance/pipes.js';
+import { redirects } from '../../test/conformance/redirects.js';
+import { requests } from '../../test/conformance/requests.js';
+import { streams } from '../../test/conformance/streams.js';
+import { compare, type Subject } from '../../test/conformance/subject.js';
 
 const groups = {
   bodies,
@@ -58,7 +58,7 @@ describe('what is known to differ', () => {
   });
 
   it('is in the docs, and nothing else is', async () => {
-    const page = await readFile(new URL('../../../docs/fetch.md', import.meta.url), 'utf8');
+    const page = await readFile(new URL('../../../../docs/fetch.md', import.meta.url), 'utf8');
     const table = page.slice(page.indexOf('## Differences'));
     const rows = [...table.matchAll(/^\| ([^|]+?) \|/gm)].map(([, cell]) => cell as string).slice(1);
     expect([...rows].sort()).toEqual([...new Set(known.map(({ row }) => row))].sort());

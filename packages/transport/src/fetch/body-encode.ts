@@ -1,7 +1,7 @@
 /** @module From what fetch takes as a body to what a call carries, with the content type that fetch would send. */
 import { Readable } from 'node:stream';
 import type { Clock, RequestBody } from '@fairlead/core';
-import { ReplayBody } from './door/replay-body.js';
+import { ReplayBody } from '../door/replay-body.js';
 import { encodeForm } from './multipart.js';
 
 /** An encoded body. */

@@ -1,7 +1,7 @@
 /** @module A connection made ahead of need: a socket, or soon one, that undici has not asked for yet. */
 import type { Socket } from 'node:net';
 import { type Clock, Timer } from '@fairlead/core';
-import type { buildConnector } from './undici.js';
+import type { buildConnector } from '../undici.js';
 
 /** What undici wants to be told of a socket. */
 export type Callback = Parameters<ReturnType<typeof buildConnector>>[1];

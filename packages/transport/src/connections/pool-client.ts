@@ -1,6 +1,6 @@
 /** @module One connection of a pool that carries one request at a time, and how old it may become. */
 import { type Clock, Timer } from '@fairlead/core';
-import { Client, type Dispatcher } from './undici.js';
+import { Client, type Dispatcher } from '../undici.js';
 
 /** How far from the limit a connection may be retired, as a share of it. */
 const JITTER_RATIO = 0.1;

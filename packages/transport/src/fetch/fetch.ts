@@ -19,8 +19,9 @@ import {
   Scope,
   tellOf,
 } from '@fairlead/core';
-import { destinationOf } from './destination.js';
-import { ReplayBody } from './door/replay-body.js';
+import { destinationOf } from '../connections/destination.js';
+import { ReplayBody } from '../door/replay-body.js';
+import { isOriginForm, parseTarget, type Target, targetOf } from '../target.js';
 import { fetchExotic, isExotic } from './exotic.js';
 import { fetchError } from './fetch-error.js';
 import {
@@ -32,7 +33,6 @@ import {
 } from './fetch-init.js';
 import { type Draft, isRedirect, locationOf, maxRedirects, redirectedDraft } from './redirect.js';
 import { LeanResponse, type ResponseContext } from './response.js';
-import { isOriginForm, parseTarget, type Target, targetOf } from './target.js';
 import { unknownHost } from './unknown-host.js';
 
 /** Where calls to one host go. */

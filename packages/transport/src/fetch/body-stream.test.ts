@@ -1,6 +1,6 @@
 /** Catches streams that take memory which somebody else still uses, and those that copy what nobody does. */
 import { describe, expect, it } from 'vitest';
-import { BodyFlow, heldBytes, noHeaders } from './body-flow.js';
+import { BodyFlow, heldBytes, noHeaders } from '../body-flow.js';
 import { bodyStream } from './body-stream.js';
 
 class Source extends BodyFlow {

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { createEndpoint, type Runtime, readText, systemClock } from '@fairlead/core';
 import { checkLeaks, VirtualClock } from '@fairlead/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { opened } from '../test/opened.js';
+import { opened } from '../../test/opened.js';
 import {
   call,
   closedPort,
@@ -22,8 +22,8 @@ import {
   serve,
   type TestServer,
   until,
-} from '../test/servers.js';
-import { createTransport, type Transport } from './transport.js';
+} from '../../test/servers.js';
+import { createTransport, type Transport } from '../transport.js';
 
 const { servers, make } = opened();
 

@@ -6,9 +6,9 @@
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { type Clock, later } from '@fairlead/core';
+import { buildConnector } from '../undici.js';
 import type { Destination } from './destination.js';
 import { type Callback, Spare } from './spare.js';
-import { buildConnector } from './undici.js';
 
 /** How sockets are made. */
 export interface ConnectorSettings {

@@ -2,8 +2,8 @@
 import { Scope, systemClock } from '@fairlead/core';
 import { countResources } from '@fairlead/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { call, rawServer, rejection, type TestServer, until } from '../test/servers.js';
-import { createTransport, type Transport } from './transport.js';
+import { call, rawServer, rejection, type TestServer, until } from '../../test/servers.js';
+import { createTransport, type Transport } from '../transport.js';
 
 // Accepts, and never says a word of TLS: a connection that is never made.
 let server: TestServer;

@@ -33,10 +33,10 @@ import {
   rejection,
   type TestServer,
   until,
-} from '../test/servers.js';
+} from '../../test/servers.js';
+import { createTransport, type Transport } from '../transport.js';
 import { createFetch, type FairleadFetch, type FetchOptions, type Route } from './fetch.js';
 import { type FetchInit, fetchCallOptions } from './fetch-init.js';
-import { createTransport, type Transport } from './transport.js';
 
 const servers: TestServer[] = [];
 let transport: Transport;

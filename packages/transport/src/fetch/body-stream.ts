@@ -1,7 +1,7 @@
 /** @module A reply's body as a WHATWG byte stream that holds the sender back while nobody reads. */
 import type { UnderlyingByteSource } from 'node:stream/web';
 import type { BodySink, ReplyBody } from '@fairlead/core';
-import { BodyFlow, heldBytes } from './body-flow.js';
+import { BodyFlow, heldBytes } from '../body-flow.js';
 import type { Explainer } from './body-read.js';
 
 /**

@@ -1,12 +1,12 @@
 /** @module The connections to each destination: made when first used, closed when unused for long. Never the global dispatcher. */
 import { type Clock, type Endpoint, later, Timer } from '@fairlead/core';
+import { SharedConnections } from '../shared/connections.js';
+import type { UndiciClient } from '../undici.js';
 import { Connector, type ConnectorSettings } from './connector.js';
 import { type Destination, destinationOf, keyOf } from './destination.js';
 import type { Connections, Passenger } from './passenger.js';
 import { AgeLimit, PoolClient } from './pool-client.js';
-import { SharedConnections } from './shared/connections.js';
 import { SingleConnections } from './single-connections.js';
-import type { UndiciClient } from './undici.js';
 
 /** What every pool of a transport has in common; see `TransportOptions` for the meaning. */
 export interface PoolSettings extends ConnectorSettings {

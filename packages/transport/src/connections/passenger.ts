@@ -1,6 +1,7 @@
 /** @module A request on its way to one destination, and what carries it. */
+
+import type { Dispatcher } from '../undici.js';
 import type { PoolClient } from './pool-client.js';
-import type { Dispatcher } from './undici.js';
 import type { Waiting } from './waiting-room.js';
 
 /** A request that is told what becomes of it, and that knows by itself which connection it is on. */

@@ -6,8 +6,8 @@ import type { Socket } from 'node:net';
 import { readText, Scope, systemClock } from '@fairlead/core';
 import { countResources, Prng } from '@fairlead/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { call, gate, httpServer, nextTurn, rawServer, rejection, type TestServer, until } from '../test/servers.js';
-import { createTransport, type Transport, type TransportOptions } from './transport.js';
+import { call, gate, httpServer, nextTurn, rawServer, rejection, type TestServer, until } from '../../test/servers.js';
+import { createTransport, type Transport, type TransportOptions } from '../transport.js';
 
 const servers: TestServer[] = [];
 const transports: Transport[] = [];
