@@ -19,7 +19,7 @@ const subjects = {
   balance: ['src/resolvers/file/', 'src/resolvers/dns/', 'src/resolvers/conformance.test.ts'],
   kubernetes: ['src/traffic.test.ts', 'src/access/', 'src/kubeconfig/'],
   server: ['src/conformance.test.ts', 'src/guard.test.ts', 'src/http2.test.ts', 'src/drain/drain.test.ts'],
-  fairlead: ['src/dispatcher', 'src/install-http', 'src/register', 'src/wrap-fetch', 'src/faults-unheard'],
+  fairlead: ['src/dispatcher', 'src/install-http', 'src/register', 'src/wrap-fetch', 'src/faults/unheard'],
 };
 
 const scratch = mkdtempSync(join(tmpdir(), 'fairlead-conformance-'));

@@ -1,7 +1,7 @@
 /** @module One process of a fleet that shares a pace: by turns that Redis gives, and by its share while Redis is away. */
 import { type Clock, later, systemClock, Timer } from '@fairlead/core';
-import type { FleetPace, FleetPaceOptions } from './pace-fleet.js';
 import { FleetLink, type LinkInit, type LinkListener } from './pace-fleet-link.js';
+import type { FleetPace, FleetPaceOptions } from './pace-fleet-options.js';
 import type { Absence } from './pace-fleet-roll.js';
 
 /** Pauses before Redis is tried again, in ms. They double. */

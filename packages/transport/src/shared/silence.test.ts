@@ -1,6 +1,6 @@
 // Catches: HTTP/2 requests that go on being sent into a connection that nobody answers any more; one that is given up
 // although its server is only slow. The relay swallows what the network would; a network that really does is in
-// packages/fairlead/src/faults-half-open.test.ts.
+// packages/fairlead/src/faults/half-open.test.ts.
 import { createServer as createHttp2, type ServerHttp2Stream } from 'node:http2';
 import { connect, createServer as createRelay, type Socket } from 'node:net';
 import { type Call, readText } from '@fairlead/core';

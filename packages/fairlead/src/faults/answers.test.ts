@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { sleep, systemClock } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { attempts, get, loads, until, worlds } from '../test/world.js';
+import { attempts, get, loads, until, worlds } from '../../test/world.js';
 
 const world = worlds();
 const BODY = 'x'.repeat(1_000);

@@ -7,11 +7,11 @@ import { createEndpoint } from '@fairlead/core';
 import { connectTo, kubernetes } from '@fairlead/kubernetes';
 import { createTransport } from '@fairlead/transport';
 import { expect, it } from 'vitest';
-import { certificate } from '../test/certificate.js';
-import { attempts, type Got, get, type Replica, type Told, tally, until, worlds } from '../test/world.js';
+import { certificate } from '../../test/certificate.js';
+import { attempts, type Got, get, type Replica, type Told, tally, until, worlds } from '../../test/world.js';
 
 const world = worlds();
-const script = fileURLToPath(new URL('../../kubernetes/test/api-process.ts', import.meta.url));
+const script = fileURLToPath(new URL('../../../kubernetes/test/api-process.ts', import.meta.url));
 
 /** The scripted API server, in a process of its own. */
 class ApiProcess {

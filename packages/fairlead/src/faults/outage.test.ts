@@ -2,7 +2,7 @@
 // breaker that does not open or does not close again, errors that are not those of docs/errors.md.
 import { sleep, systemClock } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { attempts, get, load, tally, worlds } from '../test/world.js';
+import { attempts, get, load, tally, worlds } from '../../test/world.js';
 
 const world = worlds();
 

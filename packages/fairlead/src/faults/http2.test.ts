@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { get, loads, tally, until, worlds } from '../test/world.js';
+import { get, loads, tally, until, worlds } from '../../test/world.js';
 
 const world = worlds();
 const REFUSED_STREAM = 7;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@fairlead/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { attempts, type Got, get, type Told, tally, until, worlds } from '../test/world.js';
+import { attempts, type Got, get, type Told, tally, until, worlds } from '../../test/world.js';
 
 const world = worlds();
 let folder: string;

@@ -3,7 +3,7 @@
 import { type DnsAsk, dns } from '@fairlead/balance';
 import { createEndpoint, type Resolver, type ResolverUpdate, sleep, systemClock } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { get, load, loads, type Site, tally, until, worlds } from '../test/world.js';
+import { get, load, loads, type Site, tally, until, worlds } from '../../test/world.js';
 
 const world = worlds();
 const slow = (): Promise<Site> =>

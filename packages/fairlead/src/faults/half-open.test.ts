@@ -5,13 +5,13 @@
 // late is too late depends on the machine.
 import { systemClock } from '@fairlead/core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Service } from '../test/half-open/caller.js';
-import { missing, Network } from '../test/half-open/network.js';
+import type { Service } from '../../test/half-open/caller.js';
+import { missing, Network } from '../../test/half-open/network.js';
 
 const reason = missing();
 // Skipped aloud: what has not run must not look like a passed test.
 if (reason !== null) {
-  console.warn(`faults-half-open.test.ts: skipped, no network namespaces here (root, unshare, iproute2): ${reason}`);
+  console.warn(`faults/half-open.test.ts: skipped, no network namespaces here (root, unshare, iproute2): ${reason}`);
 }
 
 const LATE_MS = 400;

@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { sleep, systemClock } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { attempts, get, loads, tally, until, worlds } from '../test/world.js';
+import { attempts, get, loads, tally, until, worlds } from '../../test/world.js';
 
 const world = worlds();
 

@@ -2,8 +2,8 @@
 // nobody reads, is closed twice in vain, or leaves calls that never end.
 import { sleep, systemClock } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { get, loads, tally, until, worlds } from '../test/world.js';
-import { createClient } from './client.js';
+import { get, loads, tally, until, worlds } from '../../test/world.js';
+import { createClient } from '../client.js';
 
 const world = worlds();
 /** The grace of a transport, and what a busy machine adds. */

@@ -2,7 +2,7 @@
 // although it is too long; a source that nobody lets go of; a small reply that breaks and is not asked for again.
 import { later, systemClock } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { attempts, get, until, worlds } from '../test/world.js';
+import { attempts, get, until, worlds } from '../../test/world.js';
 
 const world = worlds();
 

@@ -5,7 +5,7 @@ import { httpSd } from '@fairlead/balance';
 import { sleep, systemClock } from '@fairlead/core';
 import { createTransport } from '@fairlead/transport';
 import { describe, expect, it } from 'vitest';
-import { attempts, get, load, type Site, tally, until, worlds } from '../test/world.js';
+import { attempts, get, load, type Site, tally, until, worlds } from '../../test/world.js';
 
 const world = worlds();
 

@@ -5,7 +5,7 @@ import { getEventListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import { sleep, systemClock } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { attempts, get, loads, until, worlds } from '../test/world.js';
+import { attempts, get, loads, until, worlds } from '../../test/world.js';
 
 const world = worlds();
 const PIECE = new Uint8Array(64 * 1_024);

@@ -5,7 +5,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { get, load, type Told, tally, until, worlds } from '../test/world.js';
+import { get, load, type Told, tally, until, worlds } from '../../test/world.js';
 
 const world = worlds();
 

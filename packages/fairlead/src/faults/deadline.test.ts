@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { type Middleware, systemClock } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { attempts, type Failure, get, type Replica, type Site, type Told, until, worlds } from '../test/world.js';
+import { attempts, type Failure, get, type Replica, type Site, type Told, until, worlds } from '../../test/world.js';
 
 const world = worlds();
 const MS = 100;

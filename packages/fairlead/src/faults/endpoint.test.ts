@@ -4,7 +4,7 @@ import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import { sleep, systemClock } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { attempts, load, type Replica, tally, until, type World, worlds } from '../test/world.js';
+import { attempts, load, type Replica, tally, until, type World, worlds } from '../../test/world.js';
 
 const world = worlds();
 const CALLS = 128;

@@ -2,7 +2,7 @@
 // a connection; a body that is slowed down and comes wrong; a mirror that slows down, breaks or shows through.
 import { injectFault, mirror } from '@fairlead/policies';
 import { describe, expect, it } from 'vitest';
-import { until, worlds } from '../test/world.js';
+import { until, worlds } from '../../test/world.js';
 
 const world = worlds();
 

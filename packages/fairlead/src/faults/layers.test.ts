@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { discard, type Middleware, type Reply, sleep, systemClock } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { attempts, get, load, loads, signalAfter, tally, until, worlds } from '../test/world.js';
+import { attempts, get, load, loads, signalAfter, tally, until, worlds } from '../../test/world.js';
 
 const world = worlds();
 const ok = (): ReturnType<typeof world.http> => world.http((_request, response) => void response.end('ok'));
@@ -129,11 +129,11 @@ describe('two clients of one process', () => {
   });
 });
 
-describe.skipIf(!existsSync(new URL('../dist/index.js', import.meta.url)))('a client in a worker thread', () => {
+describe.skipIf(!existsSync(new URL('../../dist/index.js', import.meta.url)))('a client in a worker thread', () => {
   it('works like any other, and does not keep its thread alive', async () => {
     const site = await ok();
     const refusing = await world.refusing();
-    const worker = new Worker(new URL('../test/worker.mjs', import.meta.url), { workerData: [refusing, site.origin] });
+    const worker = new Worker(new URL('../../test/worker.mjs', import.meta.url), { workerData: [refusing, site.origin] });
     const [message] = await once(worker, 'message');
     expect(message).toEqual({ ok: 50, health: ['ejected', 'healthy'] });
     const [code] = await once(worker, 'exit');

@@ -2,9 +2,9 @@
 // bodies, aborts, errors, load that is given back; and a wrapped fetch that touches what it should not.
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { get, load, loads, signalAfter, tally, until, type World, worlds } from '../test/world.js';
-import type { ClientInit } from './client.js';
-import { type WrappedFetch, wrapFetch } from './wrap-fetch.js';
+import { get, load, loads, signalAfter, tally, until, type World, worlds } from '../../test/world.js';
+import type { ClientInit } from '../client.js';
+import { type WrappedFetch, wrapFetch } from '../wrap-fetch.js';
 
 // The connections are those of the built-in fetch, which keeps them.
 const world = worlds({ ownConnections: false });

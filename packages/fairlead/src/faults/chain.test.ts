@@ -4,9 +4,9 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { detached } from '@fairlead/telemetry';
 import { afterEach, describe, expect, it } from 'vitest';
-import { until } from '../test/world.js';
-import { type Client, createClient } from './client.js';
-import { createServiceGuard } from './guard.js';
+import { until } from '../../test/world.js';
+import { type Client, createClient } from '../client.js';
+import { createServiceGuard } from '../guard.js';
 
 const servers: Server[] = [];
 const clients: Client[] = [];

@@ -3,7 +3,7 @@
 import { getEventListeners } from 'node:events';
 import { type Resolver, sleep, systemClock } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { attempts, get, load, loads, signalAfter, type Told, tally, until, worlds } from '../test/world.js';
+import { attempts, get, load, loads, signalAfter, type Told, tally, until, worlds } from '../../test/world.js';
 
 const world = worlds();
 const CALLERS = 1_000;

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { sleep, systemClock } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
-import { attempts, get, load, loads, type Replica, tally, until, worlds } from '../test/world.js';
+import { attempts, get, load, loads, type Replica, tally, until, worlds } from '../../test/world.js';
 
 const world = worlds();
 const MEGABYTE = Buffer.alloc(1_000_000, 'x');
