@@ -133,7 +133,9 @@ describe.skipIf(!existsSync(new URL('../../dist/index.js', import.meta.url)))('a
   it('works like any other, and does not keep its thread alive', async () => {
     const site = await ok();
     const refusing = await world.refusing();
-    const worker = new Worker(new URL('../../test/worker.mjs', import.meta.url), { workerData: [refusing, site.origin] });
+    const worker = new Worker(new URL('../../test/worker.mjs', import.meta.url), {
+      workerData: [refusing, site.origin],
+    });
     const [message] = await once(worker, 'message');
     expect(message).toEqual({ ok: 50, health: ['ejected', 'healthy'] });
     const [code] = await once(worker, 'exit');
