@@ -80,6 +80,10 @@ describe('criticality', () => {
     [{}, { 'x-request-criticality': 'sheddable-plus' }, 'sheddable-plus', 'criticality=sheddable-plus'],
     [{ tracing: 'off' }, { 'x-request-criticality': 'sheddable-plus' }, 'sheddable-plus', undefined],
     [{}, {}, undefined, undefined],
+    // Who is called next would take silence for `critical`.
+    [{ criticality: 'sheddable-plus' }, {}, 'sheddable-plus', 'criticality=sheddable-plus'],
+    [{ criticality: 'sheddable-plus' }, { 'x-request-criticality': 'sheddable' }, 'sheddable', 'criticality=sheddable'],
+    [{ criticality: 'critical-plus' }, {}, 'critical-plus', 'criticality=critical-plus'],
   ] as const)('with %j and %j is %j and %j of the calls made inside', async (init, headers, criticality, baggage) => {
     const { origin, heard } = await chain(init);
     await (await fetch(origin, { headers })).text();

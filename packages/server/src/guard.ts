@@ -64,7 +64,10 @@ export interface GuardOptions {
   readonly health: Health | null;
   /** Refuses what is more than this process can do, before anything is made of it. Default none. */
   readonly shed: Shedder | null;
-  /** How critical a request is that does not say so itself. Default `critical`. */
+  /**
+   * How critical a request is that does not say so itself. Any class but `critical`, which is what silence means anyway, is
+   * also handed on to those who are called for it. Default `critical`.
+   */
   readonly criticality: Criticality;
   /**
    * Whether the caller may say that its request is more critical than that; that it is less so is believed of anybody. Must
@@ -142,6 +145,8 @@ class InboundEngine implements Guard, ExchangeHost, Door {
   readonly #shed: Shedder | null;
   readonly #maxTimeoutMs: number;
   readonly ordinary: number;
+  /** The class that requests without one hand on; undefined where their silence says the same to whoever comes next. */
+  readonly #unsaid: Criticality | undefined;
   /** For all requests, one at a time: nothing that is read from it is kept in it. */
   readonly #headers = new InboundHeaders();
   /** The server of the last request, so that the drain is not asked about it again and again. */
@@ -153,6 +158,7 @@ class InboundEngine implements Guard, ExchangeHost, Door {
     this.#shed = options.shed;
     this.#maxTimeoutMs = options.maxTimeoutMs ?? Number.POSITIVE_INFINITY;
     this.ordinary = criticalities.indexOf(options.criticality);
+    this.#unsaid = options.criticality === guardDefaults.criticality ? undefined : options.criticality;
     const end = handlerOf('exchange', (call, receiver) => exchangeOf(call).begin(call, receiver));
     this.#stack = dispatchOf(compose(options.layers, end));
   }
@@ -226,6 +232,7 @@ class InboundEngine implements Guard, ExchangeHost, Door {
     }
     if (attempt > 1) exchange.inheritedAttempt = attempt;
     if (rank >= 0) exchange.criticality = criticalities[rank] as Criticality;
+    else if (this.#unsaid !== undefined) exchange.criticality = this.#unsaid;
     if (timeoutMs !== Number.POSITIVE_INFINITY) exchange.expireAt(at + timeoutMs, 'call', timeoutMs);
     const method = request.method ?? 'GET';
     // biome-ignore format: one line per thing would be longer than the function
@@ -307,7 +314,6 @@ class InboundEngine implements Guard, ExchangeHost, Door {
   }
 }
 
-/** Express cuts off of `url` what a router has matched. */
 /** HTTP/2 need not announce a body: it is there unless the head was the end. */
 function streamsBody(request: IncomingMessage): boolean {
   return (
@@ -316,6 +322,7 @@ function streamsBody(request: IncomingMessage): boolean {
   );
 }
 
+/** Express cuts off of `url` what a router has matched. */
 function pathOf(request: IncomingMessage): string {
   return (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
 }
