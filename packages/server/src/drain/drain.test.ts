@@ -375,10 +375,31 @@ describe('drain', () => {
   });
 
   it('checks its options', () => {
-    const wrong = { servers: {}, delayMs: -1, signals: ['TERM'], timeoutMs: Number.NaN, timeout: 1 } as never;
+    const wrong = { servers: {}, delayMs: -1, signals: [15], timeoutMs: Number.NaN, timeout: 1 } as never;
     expect(() => createDrain(wrong)).toThrow(
       /drain\.servers[\s\S]*drain\.delayMs[\s\S]*drain\.signals[\s\S]*drain\.timeoutMs[\s\S]*drain\.timeout/,
     );
     expect(() => createDrain({ delayMs: 2, timeoutMs: 1 })).toThrow(ConfigError);
+    expect(() => createDrain(null as never)).toThrow(ConfigError);
+  });
+
+  it.each([
+    ['SIGTEM', 'SIGTERM'],
+    ['sigint', 'SIGINT'],
+    ['SIGKILL', null],
+    ['TERM', 'SIGTERM'],
+    ['toString', null],
+  ])('does not wait for %s, which nobody would ever hear', (name, didYouMean) => {
+    const listeners = process.listenerCount('SIGTERM');
+    const make = () => createDrain({ signals: ['SIGTERM', name as never], timeoutMs: -1 });
+    expect(make).toThrow(ConfigError);
+    let problems: unknown;
+    try {
+      make();
+    } catch (error) {
+      problems = (error as ConfigError).problems;
+    }
+    expect(problems).toMatchObject([{ name: 'drain.timeoutMs' }, { name: 'drain.signals', value: name, didYouMean }]);
+    expect(process.listenerCount('SIGTERM')).toBe(listeners);
   });
 });

@@ -5,20 +5,24 @@
  */
 import type { Http2Session } from 'node:http2';
 import type { Server } from 'node:net';
+import { constants } from 'node:os';
 import {
   type Checks,
   type Clock,
   ConfigError,
+  type ConfigProblem,
   check,
   checks,
+  closest,
   later,
+  optionProblems,
   type Runtime,
   resolveOptions,
   systemClock,
   type Timer,
 } from '@fairlead/core';
 import { Connections, type Drainable } from './connections.js';
-import { processSignals, type SignalSource } from './stop-signals.js';
+import { audibleSignals, processSignals, type SignalSource } from './stop-signals.js';
 import { type Farewell, farewellToWebSockets } from './upgrades.js';
 
 /** Options of {@link createDrain}. */
@@ -78,7 +82,8 @@ const rules: Checks<DrainOptions> = {
   servers: check('a server, or a list of servers', (v) => [v].flat().every(isServer)),
   delayMs: checks.orNull(checks.ms()),
   timeoutMs: checks.ms(),
-  signals: checks.listOf(check('the name of a signal', (v) => typeof v === 'string' && /^SIG[A-Z0-9]+$/.test(v))),
+  // Which of them there are, `signalProblems` says, and which one was meant.
+  signals: checks.listOf(check('the name of a signal', (v) => typeof v === 'string')),
   farewell: checks.fn(),
   cleanup: checks.fn(),
   cleanupTimeoutMs: checks.ms(),
@@ -243,11 +248,30 @@ function defaultDelayMs(timeoutMs: number): number {
   return process.env.KUBERNETES_SERVICE_HOST === undefined ? 0 : Math.min(KUBERNETES_DELAY_MS, timeoutMs / 2);
 }
 
+/** Whatever nobody would ever hear. */
+function signalProblems(signals: unknown): ConfigProblem[] {
+  if (!rules.signals.test(signals)) return [];
+  return (signals as readonly string[])
+    .filter((name) => !audibleSignals.includes(name))
+    .map((name) => ({
+      name: 'drain.signals',
+      value: name,
+      expected: 'the name of a signal that a process can listen to, such as SIGTERM',
+      // One that exists was meant, although it cannot be heard.
+      didYouMean: Object.hasOwn(constants.signals, name)
+        ? null
+        : closest(/^SIG/i.test(name) ? name : `SIG${name}`, audibleSignals),
+    }));
+}
+
 /**
  * Makes a drain and starts to listen to its signals.
- * @throws ConfigError if an option is unknown or wrong, or `delayMs` is longer than `timeoutMs`
+ * @throws ConfigError if an option is unknown or wrong, nobody can listen to a signal of that name, or `delayMs` is longer
+ * than `timeoutMs`
  */
 export function createDrain(options?: Partial<DrainOptions>): Drain {
+  const problems = [...optionProblems('drain', options, rules), ...signalProblems(options?.signals)];
+  if (problems.length > 0) throw new ConfigError(problems, 'options of drain');
   const resolved = resolveOptions('drain', options, drainDefaults, rules);
   const { delayMs, timeoutMs } = resolved;
   if (delayMs !== null && delayMs > timeoutMs) {

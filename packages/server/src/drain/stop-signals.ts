@@ -3,6 +3,11 @@ import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { hearOrders } from './stop-relay.js';
 
+/** The names of all signals that a process can listen to, on this platform. */
+export const audibleSignals: readonly string[] = Object.freeze(
+  Object.keys(constants.signals).filter((name) => name !== 'SIGKILL' && name !== 'SIGSTOP'),
+);
+
 /** Where signals come from, and what is done with one in the end. */
 export interface SignalSource {
   on(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): void;

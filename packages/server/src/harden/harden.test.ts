@@ -316,4 +316,9 @@ describe('harden', () => {
     const { server } = await serve();
     expect(() => harden(server)).toThrow(ConfigError);
   });
+
+  it.each([undefined, null, 8080, {}, { listen: () => {} }, () => {}])('wants a server, and not %s', (server) => {
+    expect(() => harden(server as never)).toThrow(ConfigError);
+    expect(() => harden(server as never)).toThrow(/harden\.server.*expected a server of node:http/);
+  });
 });

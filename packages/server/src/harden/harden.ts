@@ -204,10 +204,17 @@ const CANCEL = 8;
  * senders and slow readers, limits on headers, bodies, connections and requests per connection, and refusal of ambiguous
  * paths before any listener sees them.
  * @returns the server
- * @throws ConfigError if an option is unknown or wrong, or the server listens already
+ * @throws ConfigError if an option is unknown or wrong, the server is none, or it listens already
  */
 export function harden<T extends Server>(server: T, options?: Partial<HardenOptions>): T {
   const resolved = resolveOptions('harden', options, hardenDefaults, rules);
+  if (!isServer(server)) {
+    const expected =
+      'a server of node:http, node:https or node:http2, such as createServer(app) or app.server of fastify';
+    // An application that is an object would be shown with all that is in it.
+    const value = typeof server === 'object' ? undefined : server;
+    throw new ConfigError([{ name: 'harden.server', value, expected }], 'harden');
+  }
   if (server.listening) {
     // Node reads how often it should look for timeouts when it begins to listen.
     throw new ConfigError([{ name: 'harden.server', expected: 'a server that does not listen yet' }]);
@@ -228,6 +235,12 @@ export function harden<T extends Server>(server: T, options?: Partial<HardenOpti
   });
   interceptEvents(server, (event, first, second) => hardening.intercept(event, first, second));
   return server;
+}
+
+/** What else is given in its place: nothing, a port, options, or the application that the server is made for. */
+function isServer(value: unknown): boolean {
+  const server = value as Partial<Server> | null | undefined;
+  return typeof server === 'object' && typeof server?.listen === 'function' && typeof server.emit === 'function';
 }
 
 function setLimits(server: AnyServer, options: HardenOptions): void {
