@@ -10,7 +10,6 @@ import {
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { CanceledError, EndListener, Middleware, Reply } from '@fairlead/core';
 import { getRequestListener } from '@hono/node-server';
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import express from 'express';
 import fastify from 'fastify';
 import { Hono } from 'hono';
@@ -23,6 +22,16 @@ export const adapters: readonly AdapterName[] = ['node', 'express', 'fastify', '
 export type TestHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
 
 const running = new Set<Server>();
+
+/**
+ * Says to @hono/node-server that Node's response is in use. Its own constant does not outlive hono's way with HEAD, which is a
+ * copy of what a handler of GET returns: the copy is written out after Node's own answer, and the error of that is printed.
+ */
+function alreadySent(): Response {
+  const response = new Response(null, { headers: { 'x-hono-already-sent': 'true' } });
+  void response.body;
+  return response;
+}
 
 /** Puts `guard` in front of `handler`; returns the listener. */
 export async function adapt(adapter: AdapterName, guard: Guard, handler: TestHandler): Promise<TestHandler> {
@@ -50,11 +59,15 @@ export async function adapt(adapter: AdapterName, guard: Guard, handler: TestHan
     case 'hono': {
       const app = new Hono<{ Bindings: { incoming: IncomingMessage; outgoing: ServerResponse } }>();
       if (adapter === 'hono') app.use(guard.hono());
-      // Hono prints errors otherwise.
-      app.onError((_error, c) => c.text('', 500));
+      // Hono prints errors otherwise; and so does its server, of a head for an answer of Node's that has begun.
+      app.onError((_error, c) => {
+        if (!c.env.outgoing.headersSent) return c.text('', 500);
+        c.env.outgoing.destroy();
+        return alreadySent();
+      });
       app.all('*', async (c) => {
         await handler(c.env.incoming, c.env.outgoing);
-        return RESPONSE_ALREADY_SENT;
+        return alreadySent();
       });
       return getRequestListener(adapter === 'hono' ? app.fetch : guard.fetch(app.fetch));
     }
