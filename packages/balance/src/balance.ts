@@ -48,7 +48,7 @@ const SMALL = 64;
 /**
  * Chooses an endpoint for every attempt: one that this call was not sent to yet, that is healthy, and of the best
  * priority; for a hedge, in a zone where this call has not been yet, if there is such. If everybody was tried, one of those;
- * if nobody is healthy, anybody: health alone never refuses a call.
+ * if nobody is healthy, or only such that no connection can be made to, anybody: health alone never refuses a call.
  * Load is counted until the reply is over, health and latency are judged when its head arrives.
  *
  * Calls that come before discovery has answered wait, as long as their scope and the bounds of the cluster allow.
@@ -78,13 +78,10 @@ function choice(cluster: Cluster, picker: Picker, call: Call): Node | null {
   if (roster.members.length === 0) return null;
   const nodes = roster.preferred(call.at);
   const { tried } = call;
-  if (tried.size === 0 || nodes.length === 0) {
+  if (tried.size === 0) {
     // One request each tries out those whose ejection is over. A retry is too precious for that.
     const probe = roster.takeProbe();
     if (probe !== null) return probe;
-  }
-  if (nodes.length === 0) return picker.pick(roster.members, call);
-  if (tried.size === 0) {
     const { neighbourhood } = roster;
     return neighbourhood === null ? picker.pick(nodes, call) : neighbourhood.pick(picker, call);
   }

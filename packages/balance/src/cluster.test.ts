@@ -344,7 +344,9 @@ describe('the roster', () => {
     made.told.tell(...Array.from({ length: count }, (_, i) => at(i + 1)));
     return made;
   }
-  const kill = (node: Node, now = 0): void => node.health.leave(node.enter(now), 'failure', now, true, null);
+  const kill = (node: Node, now = 0): void => {
+    for (let i = 0; i < 5; i++) node.health.leave(node.enter(now), 'failure', now, false, null);
+  };
 
   it('is worked out again only when something has changed', () => {
     const { cluster } = fleet(4);

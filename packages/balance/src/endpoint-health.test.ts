@@ -12,12 +12,16 @@ class TestWard implements Ward {
   readonly runtime: Runtime = { clock: new VirtualClock({ seed: 7 }), on: (event) => this.events.push(event) };
   readonly options: HealthOptions;
   allowed = true;
+  tight = false;
   changes = 0;
   constructor(options: Partial<HealthOptions> = {}) {
     this.options = { ...healthDefaults, ...options };
   }
   mayEject(): boolean {
     return this.allowed;
+  }
+  short(): boolean {
+    return this.tight;
   }
   mayRest(): boolean {
     return this.allowed;
@@ -119,6 +123,27 @@ describe('EndpointHealth', () => {
     health.succeeded(ticket, health.until);
     expect([health.state, health.failures, health.until]).toEqual(['healthy', 0, 0]);
     expect(ward.events.at(-1)).toEqual({ type: 'endpoint.restored', service: 'payments', endpoint: 'a' });
+  });
+
+  it('is ejected no longer than at first while too many are out', () => {
+    const { health, ward } = ejected({ baseEjectMs: 1_000 });
+    for (let i = 0; i < 5; i++) request(health, health.until, 'failure');
+    ward.tight = true;
+    request(health, health.until, 'failure');
+    expect((ward.events.at(-1) as { forMs: number }).forMs).toBeLessThanOrEqual(1_000);
+    ward.tight = false;
+    request(health, health.until, 'failure');
+    expect((ward.events.at(-1) as { forMs: number }).forMs).toBeGreaterThan(16_000);
+  });
+
+  it('may be tried at once when it is called back, and only if it is ejected', () => {
+    const { health } = ejected();
+    health.recall(10);
+    expect([health.state, health.until]).toEqual(['ejected', 10]);
+    request(health, 10, 'success');
+    request(health, 20, 'overload', false, 1_000);
+    health.recall(30);
+    expect([health.state, health.until]).toEqual(['healthy', 1_020]);
   });
 
   it('forgives one doubling for each span of good health', () => {

@@ -15,8 +15,8 @@ export interface HealthOptions {
   /** The longest ejection, and the longest `Retry-After` that is believed, in ms. Default 300,000. */
   readonly maxEjectMs: number;
   /**
-   * At most this share of the endpoints is ejected at a time: rounded down, but at least one; never the last one. 0
-   * turns endpoint health off. Default 0.5.
+   * At most this share of the endpoints is ejected at a time: rounded down, but at least one; never the last one. Those
+   * that no connection can be made to are not counted, on either side. 0 turns endpoint health off. Default 0.5.
    */
   readonly maxEjectedRatio: number;
   /** After so many ms of good health one doubling of the ejection time is forgotten. Default 30,000. */
@@ -54,8 +54,10 @@ export interface Ward {
   readonly service: string;
   readonly runtime: Runtime;
   readonly options: HealthOptions;
-  /** Whether the endpoint of that id may be ejected, too, at monotonic time `now`. */
-  mayEject(now: number, endpoint: string): boolean;
+  /** Whether the endpoint of that id may be ejected, too, at monotonic time `now`; `refused` is that nobody listens there. */
+  mayEject(now: number, endpoint: string, refused: boolean): boolean;
+  /** Whether more are out than the option allows: those who are left do the work of too many. */
+  short(now: number): boolean;
   /** Whether one more may be left alone because it asked for it. */
   mayRest(now: number): boolean;
   /** The set of those that should get work may have changed. */
@@ -132,8 +134,13 @@ export class EndpointHealth {
    */
   brokeOff(at: number): void {
     if (++this.#brokenOff < this.ward.options.consecutiveFailures) return;
-    if (this.state === 'healthy' && this.ward.mayEject(at, this.endpoint))
+    if (this.state === 'healthy' && this.ward.mayEject(at, this.endpoint, false))
       this.#ejectHealthy(at, `${this.#brokenOff} replies in a row broke off`);
+  }
+
+  /** What was the matter may be over: if it is ejected, it may be tried from `at` on. */
+  recall(at: number): void {
+    if (this.state === 'ejected' && this.until > at) this.until = at;
   }
 
   /** The endpoint has become another one: nothing that was known holds. */
@@ -151,7 +158,7 @@ export class EndpointHealth {
     if (this.state === 'probing') this.#eject(at, 'probe failed');
     if (this.state !== 'healthy') return;
     if (!refused && this.failures < this.ward.options.consecutiveFailures) return;
-    if (!this.ward.mayEject(at, this.endpoint)) return;
+    if (!this.ward.mayEject(at, this.endpoint, refused)) return;
     this.#ejectHealthy(at, refused ? 'connection refused' : `${this.failures} failures in a row`);
   }
 
@@ -163,11 +170,15 @@ export class EndpointHealth {
 
   #eject(at: number, reason: string): void {
     const { options, runtime, service } = this.ward;
-    const fullMs = Math.min(options.maxEjectMs, options.baseEjectMs * 2 ** this.#level);
+    this.state = 'ejected';
+    this.until = Number.POSITIVE_INFINITY;
+    this.ward.changed();
+    // Where the others do the work of too many, whoever comes back is found soon.
+    const doublings = this.ward.short(at) ? 0 : this.#level;
+    const fullMs = Math.min(options.maxEjectMs, options.baseEjectMs * 2 ** doublings);
     // Equal jitter (Brooker, "Exponential Backoff and Jitter", 2015), so that a fleet does not come back as one.
     const forMs = fullMs / 2 + (runtime.clock.random() * fullMs) / 2;
     if (this.#level < MAX_LEVEL) this.#level++;
-    this.state = 'ejected';
     this.until = at + forMs;
     this.#turn();
     runtime.on?.({ type: 'endpoint.ejected', service, endpoint: this.endpoint, reason, forMs });

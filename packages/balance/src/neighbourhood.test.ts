@@ -49,7 +49,10 @@ function make(
   };
   const kill = (test: (node: Node) => boolean): void => {
     for (const node of cluster.members) {
-      if (test(node)) node.health.leave(node.health.enter(clock.now()), 'failure', clock.now(), true, null);
+      // Five failures in a row, as of one that somebody listens at.
+      const now = clock.now();
+      const { health } = node;
+      if (test(node)) for (let i = 0; i < 5; i++) health.leave(health.enter(now), 'failure', now, false, null);
     }
   };
   /** Where `times` calls go that end at once. */

@@ -63,8 +63,8 @@ export class Node implements PickerNode {
   leaving = false;
   /** @internal Number of the latest snapshot that had it: cheaper than a set of ids for each. */
   snapshot = 0;
-  /** The latest connection to it could not be made. */
-  #unreachable = false;
+  /** @internal The latest connection to it could not be made. */
+  unreachable = false;
   readonly latency: PeakEwma;
   readonly health: EndpointHealth;
   /** Told when a request is over; bound once, since every request needs it. */
@@ -98,7 +98,7 @@ export class Node implements PickerNode {
   /** The head of the reply is there; load is given back when the request is over. */
   answered(call: Call, ticket: number, reply: Reply): void {
     const at = Math.max(reply.at, call.at);
-    if (this.#unreachable) this.#reachable();
+    if (this.unreachable) this.#reachable();
     if (reply.status < 429) {
       this.#took(at - call.at, at);
       this.health.succeeded(ticket, at);
@@ -123,7 +123,7 @@ export class Node implements PickerNode {
   /** Discovery does not know it any more. */
   leave(): void {
     this.leaving = true;
-    if (this.#unreachable) this.#reachable();
+    if (this.unreachable) this.#reachable();
   }
 
   /** Takes over what a newer snapshot says. Gives the endpoint that is thereby gone: that of another origin, or null. */
@@ -136,20 +136,24 @@ export class Node implements PickerNode {
     // Another address is another process: how the old one did says nothing about it. Its requests still count.
     this.latency.forget();
     this.health.reset();
-    if (this.#unreachable) this.#reachable();
+    if (this.unreachable) this.#reachable();
     return before;
   }
 
   #refused(): void {
     const { doubt } = this.#host;
-    if (!this.#unreachable) doubt.count(1);
-    this.#unreachable = true;
+    if (!this.unreachable) {
+      this.unreachable = true;
+      doubt.count(1);
+      this.#host.changed();
+    }
     doubt.raise();
   }
 
   #reachable(): void {
-    this.#unreachable = false;
+    this.unreachable = false;
     this.#host.doubt.count(-1);
+    this.#host.changed();
   }
 
   #judged(ticket: number, verdict: Verdict, ms: number, at: number, refused: boolean, restMs: number | null): void {

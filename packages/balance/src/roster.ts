@@ -19,14 +19,21 @@ export class Roster {
   readonly #options: HealthOptions;
   readonly #zone: string | null;
   readonly #node: string | null;
+  /** Those who are well; everybody, where {@link #lost}. */
   #available: readonly Node[] = nobody;
+  /** How many are well. */
+  #well = 0;
+  /** No connection can be made to any of those who are well, if there are any: what is known of the others says no more. */
+  #lost = false;
   /** The available ones of the best priority. */
   #preferred: readonly Node[] = nobody;
   /** Who of those is near; null where nobody is nearer than the others. */
   #neighbourhood: Neighbourhood | null = null;
   /** Ejected ones whose time is up: each may be tried by one request. */
   #probes: Node[] = [];
+  /** Those that no connection can be made to are counted apart. */
   #ejected = 0;
+  #gone = 0;
   #resting = 0;
   #stale = false;
   /** Monotonic ms at which the next pause is over. */
@@ -51,7 +58,8 @@ export class Roster {
 
   /**
    * Those to pick from at monotonic time `now`: healthy, not resting, and of the lowest priority value that has any such
-   * (RFC 2782). Empty if there is none.
+   * (RFC 2782). If nobody is left, or only such that no connection can be made to, those of the lowest priority value of
+   * all: what they answer is how it is found out that one is back. Empty if there are no members.
    */
   preferred(now: number): readonly Node[] {
     if (now > this.now) this.now = now;
@@ -86,13 +94,22 @@ export class Roster {
 
   /**
    * Whether one more of `priority` may be ejected: never the last available one, and not more than the option allows, which
-   * does not count where somebody of a later priority is available: that is what those are there for.
+   * does not count where somebody of a later priority is available: that is what those are there for. Nor does it count
+   * where nobody listens (`refused`): a call that is sent there takes no work off the others, it comes back to them as a
+   * retry.
    */
-  mayEject(now: number, priority: number): boolean {
+  mayEject(now: number, priority: number, refused: boolean): boolean {
     this.preferred(now);
-    const limit = this.#limit();
-    if (this.#available.length <= 1 || limit === 0) return false;
-    return this.#ejected < limit || this.#available.some(({ endpoint }) => endpoint.priority > priority);
+    const limit = this.#limit(this.members.length - this.#gone);
+    if (this.#well <= 1 || limit === 0) return false;
+    return refused || this.#ejected < limit || this.#available.some(({ endpoint }) => endpoint.priority > priority);
+  }
+
+  /** Whether more are out than the option allows, and nobody of a later priority stands in for them. */
+  short(now: number): boolean {
+    const [first] = this.preferred(now);
+    if (first === undefined || this.#ejected + this.#gone <= this.#limit(this.members.length)) return false;
+    return this.members.every(({ endpoint }) => endpoint.priority >= first.endpoint.priority);
   }
 
   /**
@@ -101,35 +118,51 @@ export class Roster {
    */
   mayRest(now: number): boolean {
     this.preferred(now);
-    return this.#available.length > 1 && this.#ejected + this.#resting < this.#limit();
+    return this.#well > 1 && this.#ejected + this.#resting < this.#limit(this.members.length - this.#gone);
   }
 
-  #limit(): number {
+  #limit(members: number): number {
     const ratio = this.#options.maxEjectedRatio;
-    return ratio === 0 ? 0 : Math.max(1, Math.floor(this.members.length * ratio));
+    return ratio === 0 ? 0 : Math.max(1, Math.floor(members * ratio));
   }
 
   #refresh(now: number): void {
+    const wasLost = this.#lost;
+    this.#sort(now);
+    if (!wasLost || this.#lost) return;
+    // Somebody is back, so the others may be as well, and are needed.
+    for (const { health } of this.members) health.recall(now);
+    this.#sort(now);
+  }
+
+  #sort(now: number): void {
     const available: Node[] = [];
     const due: Node[] = [];
-    this.#ejected = this.#resting = 0;
+    this.#ejected = this.#gone = this.#resting = 0;
     this.#wakeAt = Number.POSITIVE_INFINITY;
     this.#stale = false;
     for (const node of this.members) {
       const { state, until } = node.health;
       if (now < until) {
         if (state === 'healthy') this.#resting++;
-        else this.#ejected++;
+        else this.#out(node);
         if (until < this.#wakeAt) this.#wakeAt = until;
       } else (state === 'healthy' ? available : due).push(node);
     }
-    this.#available = available;
-    this.#preferred = bestOf(available);
-    this.#neighbourhood = neighbourhoodOf(this.#zone, this.#node, this.members, this.#preferred);
+    this.#well = available.length;
+    this.#lost = available.every(({ unreachable }) => unreachable);
+    this.#available = this.#lost ? this.members : available;
+    this.#preferred = bestOf(this.#available);
+    this.#neighbourhood = this.#lost ? null : neighbourhoodOf(this.#zone, this.#node, this.members, this.#preferred);
     // Whoever would get no work when healthy need not be tried either, nor does it stand in for one that would.
     const best = this.#preferred[0]?.endpoint.priority ?? Number.POSITIVE_INFINITY;
     this.#probes = due.filter((node) => node.endpoint.priority <= best);
-    this.#ejected += this.#probes.length;
+    for (const node of this.#probes) this.#out(node);
+  }
+
+  #out(node: Node): void {
+    if (node.unreachable) this.#gone++;
+    else this.#ejected++;
   }
 }
 
