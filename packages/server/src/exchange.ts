@@ -38,7 +38,10 @@ export interface ExchangeHost {
   layerFailed(exchange: Exchange, error: unknown): void;
 }
 
-/** Shared by copies of this package, so that `signalOf` finds what another copy's guard has put there. */
+/**
+ * Where the innermost exchange of a request is found, and an exchange on the way up from the scope of a call. Shared by copies
+ * of this package: two of them may guard the same request, and each takes from the other's exchanges only what is public.
+ */
 const current: unique symbol = Symbol.for('fairlead.exchange.v1') as never;
 
 type Marked = IncomingMessage & { [current]?: Exchange };
@@ -54,10 +57,17 @@ export function markGuarded(other: object, request: IncomingMessage): void {
   (other as Marked)[current] = (request as Marked)[current] as Exchange;
 }
 
-/** The innermost exchange of `request`. */
+/** The innermost exchange of `request`, whichever copy of this package has made it. */
 export function exchangeBehind(request: GuardedRequest): Exchange | undefined {
   const { [current]: own, raw } = request as { [current]?: Exchange; raw?: { [current]?: Exchange } };
   return own ?? raw?.[current];
+}
+
+/** The innermost of `request` that this copy of the package has made. */
+function ownExchange(request: Marked): Exchange | null {
+  let each = request[current] ?? null;
+  while (each !== null && !(each instanceof Exchange)) each = (each as Exchange).foreign ?? (each as Exchange).outer;
+  return each;
 }
 
 /**
@@ -80,8 +90,10 @@ export class Exchange extends Scope implements Reply, Receiver {
   timed = false;
   /** The call as the handler got it, after every layer; null until the handler runs. */
   call: Call | null = null;
-  /** The exchange of a guard further out that let the same request pass. */
+  /** The exchange of a guard further out that let the same request pass, and is of this copy of the package. */
   readonly outer: Exchange | null;
+  /** The one that let it pass last, if that is another copy's. Declared only: it is rare. */
+  declare readonly foreign?: Exchange;
   readonly #writeHead: ServerResponse['writeHead'];
   /** The last argument of `writeHead`: frameworks keep headers to themselves until then. */
   #given: unknown = null;
@@ -106,17 +118,34 @@ export class Exchange extends Scope implements Reply, Receiver {
     /** Monotonic ms at which it was let in. */
     readonly begunAt: number,
   ) {
-    const outer = (request as Marked)[current] ?? null;
-    super(clock, outer);
+    const last = (request as Marked)[current] ?? null;
+    const outer = last === null || last instanceof Exchange ? last : ownExchange(request);
+    // Both copies may be over one core, and each over its own.
+    super(clock, last instanceof Scope ? last : outer);
     this.outer = outer;
     // The socket keeps the process alive; a deadline need not.
     this.background = true;
+    if (last !== outer) this.#goInside(last as Exchange);
     this.#writeHead = response.writeHead;
     (request as Marked)[current] = this;
     if (outer !== null) return;
     response.writeHead = writeHead as ServerResponse['writeHead'];
     response.on('close', responseClosed);
     enterPipeline(request, closeAll);
+  }
+
+  /** As a child of `foreign`, whose scope may be a stranger to ours. */
+  #goInside(foreign: Exchange): void {
+    (this as { foreign?: Exchange }).foreign = foreign;
+    if (this.parent === foreign) return;
+    const leftMs = foreign.remainingMs();
+    this.expireAt(this.clock.now() + leftMs, 'call', leftMs);
+    foreign.watch(this);
+  }
+
+  /** Tells that this scope is one. */
+  get [current](): this {
+    return this;
   }
 
   get status(): number {
@@ -192,7 +221,8 @@ export class Exchange extends Scope implements Reply, Receiver {
     if (response.headersSent) return;
     const first = this.outermost;
     const fields = first.#fields;
-    if (fields !== null) {
+    if (first.foreign !== undefined) first.foreign.addMember(name, member);
+    else if (fields !== null) {
       const at = fields.indexOf(name);
       if (at === -1) fields.push(name, member);
       else fields[at + 1] += `, ${member}`;
@@ -239,7 +269,7 @@ export class Exchange extends Scope implements Reply, Receiver {
     response.setHeader('Server-Timing', given === undefined ? own : `${own}, ${String(given)}`);
   }
 
-  /** The exchange of the first guard that this request met. */
+  /** The exchange of the first guard of this copy that this request met. */
   get outermost(): Exchange {
     let first: Exchange = this;
     while (first.outer !== null) first = first.outer;
@@ -306,7 +336,7 @@ export class Exchange extends Scope implements Reply, Receiver {
 
 /** Stands in for `response.writeHead`, which Node also calls for a head that the handler left to it. */
 function writeHead(this: ServerResponse & { req: Marked }, ...args: unknown[]): ServerResponse {
-  return (this.req[current] as Exchange).writeHead(args);
+  return (ownExchange(this.req) as Exchange).writeHead(args);
 }
 
 function responseClosed(this: ServerResponse & { req: Marked }): void {
@@ -314,7 +344,7 @@ function responseClosed(this: ServerResponse & { req: Marked }): void {
 }
 
 function closeAll(request: Marked): void {
-  for (let each = request[current] ?? null; each !== null; each = each.outer) each.end();
+  for (let each = ownExchange(request); each !== null; each = each.outer) each.end();
 }
 
 /** `set` and what `writeHead` was `given` besides: an object, names and values in turn, or pairs of them. */
@@ -332,8 +362,9 @@ function withGiven(set: ReplyHeaders, given: unknown): ReplyHeaders {
 
 /** The exchange that `call` is a part of. */
 export function exchangeOf(call: Call): Exchange {
-  for (let scope: Scope | null = call.scope; scope !== null; scope = scope.parent) {
-    if (scope instanceof Exchange) return scope;
+  for (let scope: (Scope & { [current]?: Exchange }) | null = call.scope; scope !== null; scope = scope.parent) {
+    const found = scope[current];
+    if (found !== undefined) return found;
   }
   throw new TypeError(
     'this call did not come in through a guard, or a layer replaced its scope by one that is no child of it',
