@@ -1,6 +1,6 @@
 /**
  * @module The connections to one destination that speaks HTTP/2, and the requests that wait for one. node:http2 without
- * undici in between, for two reasons: it costs half as much, and it is known of each request whether the server has
+ * undici in between, for two reasons: a bare request costs about 0.7 of undici's, and it is known of each request whether the server has
  * looked at it. A destination that turns out to speak HTTP/1.1 only is left to connections for one request at a time.
  */
 import type { Socket } from 'node:net';
@@ -26,7 +26,6 @@ const MANY = 64;
 /** The connections to one destination. */
 export class SharedConnections implements Connections, Sender, SharedOwner {
   readonly clock: Clock;
-  closing = false;
   readonly #url: string;
   readonly #scheme: string;
   readonly #authority: string;
@@ -44,6 +43,7 @@ export class SharedConnections implements Connections, Sender, SharedOwner {
   #waiting: StreamExchange[] = [];
   #many = MANY;
   #isDialing = false;
+  #isClosing = false;
   /** Why nothing is sent any more. */
   #destroyed: Error | null = null;
   readonly #closed: PromiseWithResolvers<void> = Promise.withResolvers<void>();
@@ -64,6 +64,11 @@ export class SharedConnections implements Connections, Sender, SharedOwner {
     this.#settings = settings;
     this.clock = clock;
     this.#makeOther = makeOther;
+  }
+
+  /** Whoever waits when everything closes is still sent. */
+  get closing(): boolean {
+    return this.#isClosing && this.#waiting.length === 0;
   }
 
   dispatch(passenger: Passenger): void {
@@ -124,12 +129,12 @@ export class SharedConnections implements Connections, Sender, SharedOwner {
       const connection = this.#room();
       if (connection === null) {
         this.#dial();
-        return;
+        break;
       }
       const exchange = this.#waiting.shift() as StreamExchange;
       if (!exchange.isGivenUp()) exchange.send(connection);
     }
-    if (this.closing) this.#finish();
+    if (this.#isClosing) this.#finish();
   }
 
   /** Makes a connection, unless one is being made, or the room of those that there are is not known yet. */
@@ -141,11 +146,17 @@ export class SharedConnections implements Connections, Sender, SharedOwner {
       return;
     }
     this.#isDialing = true;
-    this.#connector.connect({} as never, (error, socket) => {
+    try {
+      this.#connector.connect({} as never, (error, socket) => {
+        this.#isDialing = false;
+        if (error !== null) this.#unconnected(error);
+        else this.#connected(socket as Socket & { alpnProtocol?: unknown });
+      });
+    } catch (error) {
+      // TLS does not begin with a certificate that is none.
       this.#isDialing = false;
-      if (error !== null) this.#unconnected(error);
-      else this.#connected(socket as Socket & { alpnProtocol?: unknown });
-    });
+      this.#unconnected(error as Error);
+    }
   }
 
   #connected(socket: Socket & { alpnProtocol?: unknown }): void {
@@ -166,12 +177,14 @@ export class SharedConnections implements Connections, Sender, SharedOwner {
   /** All that wait share the failure, unless there are connections that they can wait for. */
   #unconnected(error: Error): void {
     if (this.#live.length === 0) for (const each of this.#waiting.splice(0)) each.unconnected(error);
-    if (this.closing) this.#finish();
+    if (this.#isClosing) this.#finish();
   }
 
+  /** Who waits for one of its streams would wait for the end of what is under way there. */
   retired(connection: SharedConnection): void {
     const at = this.#live.indexOf(connection);
     if (at >= 0) this.#live.splice(at, 1);
+    this.freed();
   }
 
   closed(connection: SharedConnection): void {
@@ -180,14 +193,15 @@ export class SharedConnections implements Connections, Sender, SharedOwner {
   }
 
   close(): Promise<void> {
-    this.closing = true;
-    for (const connection of [...this.#live]) if (connection.open === 0) connection.end();
+    this.#isClosing = true;
     this.#finish();
     return this.#closed.promise;
   }
 
   #finish(): void {
-    if (this.#all.size > 0 || this.#isDialing || this.#waiting.length > 0) return;
+    if (this.#isDialing || this.#waiting.length > 0) return;
+    for (const connection of [...this.#live]) if (connection.open === 0) connection.end();
+    if (this.#all.size > 0) return;
     this.#closed.resolve(this.#other?.close());
   }
 

@@ -49,6 +49,8 @@ export class StreamExchange implements Dispatcher.DispatchController, StreamWatc
   #joined = false;
   /** Whether its head never left. */
   #held = false;
+  /** Whether that is because no connection would take it. */
+  #isTooLong = false;
   /** What has come of the body before the head was told: node:http2 tells that in a turn of its own. */
   #early: Buffer[] | null = null;
   #received = 0;
@@ -113,10 +115,12 @@ export class StreamExchange implements Dispatcher.DispatchController, StreamWatc
 
   /** Nothing of it has left. */
   #unsent(error: Error & { code?: string }, connection: SharedConnection): void {
-    this.#release();
     const { code } = error;
-    if (code === 'ERR_HTTP2_GOAWAY_SESSION' || code === 'ERR_HTTP2_INVALID_SESSION') {
-      connection.retire();
+    const isLate = code === 'ERR_HTTP2_GOAWAY_SESSION' || code === 'ERR_HTTP2_INVALID_SESSION';
+    // First, or the end of this one would be room for the next there.
+    if (isLate) connection.retire();
+    this.#release();
+    if (isLate) {
       this.#again(error);
       return;
     }
@@ -228,9 +232,10 @@ export class StreamExchange implements Dispatcher.DispatchController, StreamWatc
     this.#error = error;
   }
 
-  /** The server said farewell before the head could leave. */
-  held(): void {
+  /** A stream that was never begun must not be reset, which would be an error of the protocol: its close follows. */
+  held(isTooLong: boolean): void {
     this.#held = true;
+    this.#isTooLong = isTooLong;
   }
 
   closed(): void {
@@ -239,8 +244,13 @@ export class StreamExchange implements Dispatcher.DispatchController, StreamWatc
     const { id, rstCode } = this.#stream as ClientHttp2Stream;
     const unseen = this.#held || rstCode === REFUSED_STREAM || id === undefined || connection.hasRejected(id);
     const error = this.#error ?? new parts.errors.SocketError('other side closed');
+    // There was none left, or it was a moment too late.
+    if (id === undefined) connection.retire();
     this.#release();
-    if (unseen && !this.#answered) {
+    if (this.#isTooLong) {
+      this.#over = true;
+      this.#told(new parts.errors.InvalidArgumentError('a shorter head', { cause: error }), this);
+    } else if (unseen && !this.#answered) {
       const why = connection.farewell ?? 'the server refused the stream';
       this.#again(Object.assign(new Error(why, { cause: error }), { code: 'ERR_HTTP2_STREAM_ERROR' }));
     } else {

@@ -18,10 +18,13 @@ export interface StreamWatcher {
   ended(): void;
   /** Why it is about to close. */
   broke(error: Error): void;
-  /** The head could not leave: the other side has said farewell before it. */
-  held(): void;
+  /** The head could not leave: it is too long, or the other side has said farewell before it. */
+  held(isTooLong: boolean): void;
   closed(): void;
 }
+
+/** RFC 9113, 7. What node:http2 says of a head that is too long to be sent. */
+const FRAME_SIZE_ERROR = 6;
 
 const key: unique symbol = Symbol('fairlead.streamWatcher') as never;
 type Watched = ClientHttp2Stream & { [key]: StreamWatcher | null };
@@ -70,8 +73,8 @@ function onEnd(this: ClientHttp2Stream): void {
 function onError(this: ClientHttp2Stream, error: Error): void {
   (this as Watched)[key]?.broke(error);
 }
-function onFrameError(this: ClientHttp2Stream): void {
-  (this as Watched)[key]?.held();
+function onFrameError(this: ClientHttp2Stream, _: number, code: number): void {
+  (this as Watched)[key]?.held(code === FRAME_SIZE_ERROR);
 }
 function onClose(this: ClientHttp2Stream): void {
   (this as Watched)[key]?.closed();
