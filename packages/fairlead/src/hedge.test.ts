@@ -26,7 +26,7 @@ async function slowAndQuick(options: object) {
 
 describe('hedge', () => {
   it('asks the other endpoint when the first is silent, and gives the first up on the wire', async () => {
-    const { client, types, asked, given } = await slowAndQuick({ hedge: { delayMs: 20, ratio: 1, attempts: 2 } });
+    const { client, types, asked, given } = await slowAndQuick({ hedge: { delayMs: 150, ratio: 1, attempts: 2 } });
     // Which of them the first call goes to is chance.
     while (asked() === 0) expect(await (await client.fetch('http://svc/')).text()).toBe('quick');
     await given;
