@@ -11,14 +11,14 @@ type State = 'well' | 'dead' | 'broken';
 const steps: Readonly<Record<State, Step>> = { well: reply(), dead: refuse(), broken: reply(500) };
 
 /** Endpoints in those states, which may be changed, and calls to them. */
-function make(states: State[], priorities: readonly number[] = []) {
+function make(states: State[], priorities: readonly number[] = [], zones: readonly string[] = []) {
   const clock = new VirtualClock({ seed: 3 });
   const events: FairleadEvent[] = [];
   const runtime = { clock, on: (event: FairleadEvent) => events.push(event) };
   const endpoints = states.map((_, i) =>
-    createEndpoint(`http://10.0.0.${i}:80`, { id: `e${i}`, priority: priorities[i] ?? 0 }),
+    createEndpoint(`http://10.0.0.${i}:80`, { id: `e${i}`, priority: priorities[i] ?? 0, zone: zones[i] ?? null }),
   );
-  const cluster = new Cluster({ service: 'payments', resolver: fixed(endpoints), runtime, idleMs: false });
+  const cluster = new Cluster({ service: 'payments', resolver: fixed(endpoints), runtime, idleMs: false, zone: 'a' });
   const index = (id = ''): number => Number(id.slice(1));
   const backend = scripted((call) => steps[states[index(call.endpoint?.id)] as State]);
   const handler = compose([balance({ cluster })], backend);
@@ -99,13 +99,13 @@ describe('where nobody listens', () => {
   });
 
   it('is asked ever more seldom where somebody of a later priority stands in', async () => {
-    const { send, clock, cluster } = make(['dead', 'dead', 'well', 'well'], [0, 0, 1, 1]);
+    const { send, clock, cluster } = make(['dead', 'dead', 'dead', 'well'], [0, 0, 0, 1]);
     for (let minute = 0; minute < 10; minute++) {
       await send(100);
       await clock.advance(60_000);
     }
     await send(10);
-    expect((cluster.members[0]?.health.until ?? 0) - clock.now()).toBeGreaterThan(60_000);
+    expect((cluster.members[0]?.health.until ?? 0) - clock.now()).toBeGreaterThan(5_000);
   });
 });
 
@@ -130,6 +130,14 @@ describe('where nobody listens at all', () => {
     states[0] = 'well';
     await send(10);
     expect(await send(100)).toEqual([100, 0]);
+  });
+
+  it('other zones are tried as well', async () => {
+    const { send, states } = make(['dead', 'dead', 'dead', 'dead'], [], ['a', 'a', 'b', 'b']);
+    await send(50);
+    states[3] = 'well';
+    await send(10);
+    expect((await send(20))[3]).toBeGreaterThan(15);
   });
 
   it('tells of each that is ejected once, not of each call', async () => {

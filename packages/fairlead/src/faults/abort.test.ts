@@ -1,12 +1,16 @@
 // Catches: a caller who gives up and is not heard in one of the phases of a call, is told something else than the reason of
-// the signal, or leaves a listener, load, a connection or a retry behind. Each phase with a thousand callers at once.
+// the signal, or leaves a listener, load, a connection or a retry behind. Each phase with ten thousand callers at once.
 import { getEventListeners } from 'node:events';
-import { type Resolver, sleep, systemClock } from '@fairlead/core';
+import type { ServerResponse } from 'node:http';
+import type { FairleadEvent, Resolver } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
+import { CountingClock } from '../../test/counting-clock.js';
 import { attempts, get, load, loads, signalAfter, type Told, tally, until, worlds } from '../../test/world.js';
 
 const world = worlds();
-const CALLERS = 1_000;
+const CALLERS = 10_000;
+/** Connections of which both ends are in this process: a process may have so many files open. */
+const CONNECTIONS = 4_000;
 
 interface Phase {
   readonly name: string;
@@ -18,6 +22,8 @@ interface Phase {
 }
 
 const inFlight = (client: Told): number => loads(client).reduce((sum, each) => sum + each, 0);
+const count = (events: readonly FairleadEvent[], type: FairleadEvent['type']): number =>
+  events.reduce((sum, event) => sum + (event.type === type ? 1 : 0), 0);
 const patient = { timeoutMs: false, attemptTimeoutMs: false, breaker: false, budget: false } as const;
 let arrived = 0;
 const never: Resolver = { name: 'never', watch: () => {} };
@@ -53,9 +59,9 @@ const phases: readonly Phase[] = [
     name: 'waiting for the head',
     make: async () => {
       const site = await world.raw(() => arrived++);
-      return world.service([site.origin], { ...patient, transport: { connections: CALLERS } });
+      return world.service([site.origin], { ...patient, transport: { connections: CONNECTIONS } });
     },
-    there: () => arrived === CALLERS,
+    there: (client) => inFlight(client) === CALLERS && arrived === CONNECTIONS,
     attempts: 1,
   },
   {
@@ -66,7 +72,7 @@ const phases: readonly Phase[] = [
       );
       return world.service([site.origin], { ...patient, retry: { maxRetryAfterMs: 120_000 } });
     },
-    there: ({ events }) => events.filter(({ type }) => type === 'retry.scheduled').length === CALLERS,
+    there: ({ events }) => count(events, 'retry.scheduled') === CALLERS,
     attempts: 1,
   },
   {
@@ -76,9 +82,9 @@ const phases: readonly Phase[] = [
         response.writeHead(200, { 'content-length': '1000000' }).write('begun');
         arrived++;
       });
-      return world.service([site.origin], { ...patient, transport: { connections: CALLERS } });
+      return world.service([site.origin], { ...patient, transport: { connections: CONNECTIONS } });
     },
-    there: ({ events }) => events.filter(({ type }) => type === 'call.ended').length === CALLERS,
+    there: ({ events }) => arrived === CONNECTIONS && count(events, 'call.ended') === CONNECTIONS,
     attempts: 1,
   },
 ];
@@ -128,16 +134,23 @@ describe('a caller who gives up', () => {
   });
 
   it('is nobody else: the others on the same endpoint get their answers, and the endpoint keeps its good name', async () => {
-    const site = await world.http((_request, response) => void sleep(systemClock, 30).then(() => response.end('ok')));
+    const held: ServerResponse[] = [];
+    let open = false;
+    const site = await world.http((_request, response) => void (open ? response.end('ok') : held.push(response)));
     const client = world.service([site.origin, site.origin.replace('127.0.0.1', '127.0.0.2')], {
       transport: { connections: 8 },
     });
-    // Only the first of the two is there: the other one is refused, tried once, and left alone.
-    const others = load(client.fetch, 64, 64);
+    // Only the first of the two is there: the other one is refused, tried once, and left alone. Of those who give up, some
+    // are on a connection, the others are queued among the rest.
     const controllers = Array.from({ length: 64 }, () => new AbortController());
-    const gone = Promise.allSettled(controllers.map(({ signal }) => client.fetch('http://svc/', { signal })));
-    await until(() => site.requests > 8, 'answers');
+    const give = ({ signal }: AbortController): Promise<Response> => client.fetch('http://svc/', { signal });
+    const early = controllers.slice(0, 32).map(give);
+    const others = load(client.fetch, 64, 64);
+    const gone = Promise.allSettled([...early, ...controllers.slice(32).map(give)]);
+    await until(() => held.length === 8, 'all connections taken');
     for (const controller of controllers) controller.abort();
+    open = true;
+    for (const response of held) response.end('ok');
     expect(tally(await others)).toEqual({ 200: 64 });
     for (const end of await gone) if (end.status === 'fulfilled') await end.value.text();
     expect(client.describe().svc?.endpoints[0]?.health).toBe('healthy');
@@ -154,18 +167,21 @@ describe('a caller who gives up', () => {
 
   it('during a retry stops it: nothing is sent afterwards', async () => {
     const site = await world.http((_request, response) => void response.writeHead(503).end());
-    const client = world.service([site.origin], { retry: { baseMs: 20, maxMs: 20 }, breaker: false, budget: false });
+    const clock = new CountingClock();
+    const client = world.client({
+      clock,
+      services: { svc: { from: [site.origin], retry: { baseMs: 20, maxMs: 20 }, breaker: false, budget: false } },
+    });
     const controller = new AbortController();
     const { signal } = controller;
     const calls = Array.from({ length: 200 }, () => get(client.fetch, { signal }));
     await until(() => site.requests > 200, 'retries');
     controller.abort('enough');
     for (const got of await Promise.all(calls)) if ('error' in got) expect(got.error).toBe('enough');
-    // The callers are told first, the layers after them; the server may take its time to read what was on its way.
-    await sleep(systemClock, 20);
+    // Nothing is on its way, and no timer of theirs is armed that could send anything later.
+    await until(() => inFlight(client) === 0, 'nothing in flight');
+    expect(clock.armed).toEqual([]);
     const sent = attempts(client);
-    await sleep(systemClock, 50);
-    expect(attempts(client)).toBe(sent);
     expect(site.requests).toBeLessThanOrEqual(sent);
     expect(sent).toBeLessThan(600);
   });

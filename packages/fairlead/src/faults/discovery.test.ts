@@ -1,13 +1,14 @@
 // Catches: calls that are lost while the answer of discovery changes, an error of discovery that is taken for an empty
 // answer, a call that waits for discovery longer than it may and does not say that it did.
+import type { ServerResponse } from 'node:http';
 import { type DnsAsk, dns } from '@fairlead/balance';
-import { createEndpoint, type Resolver, type ResolverUpdate, sleep, systemClock } from '@fairlead/core';
+import { createEndpoint, type Resolver, type ResolverUpdate } from '@fairlead/core';
 import { describe, expect, it } from 'vitest';
+import { CountingClock } from '../../test/counting-clock.js';
 import { get, load, loads, type Site, tally, until, worlds } from '../../test/world.js';
 
 const world = worlds();
-const slow = (): Promise<Site> =>
-  world.http((_request, response) => void sleep(systemClock, 10).then(() => response.end('ok')));
+const prompt = (): Promise<Site> => world.http((_request, response) => void response.end('ok'));
 
 /** A resolver that tells what the test wants it to. */
 class Told implements Resolver {
@@ -28,16 +29,27 @@ class Told implements Resolver {
 
 describe('a service whose endpoints change while calls run', () => {
   it('loses no call when all of them are replaced, again and again, and lets the old ones finish', async () => {
-    const sites = await Promise.all(Array.from({ length: 6 }, slow));
+    const CALLERS = 64;
+    // Whoever is asked while things change answers after the next change: all callers are under way during each.
+    const held: ServerResponse[] = [];
+    let changing = true;
+    const hold = (): Promise<Site> =>
+      world.http((_request, response) => void (changing ? held.push(response) : response.end('ok')));
+    const sites = await Promise.all(Array.from({ length: 6 }, hold));
     const from = new Told();
-    const client = world.client({ services: { svc: { from } } });
-    const calls = load(client.fetch, 1_500, 64);
+    const client = world.client({ services: { svc: { from, transport: { connections: CALLERS } } } });
+    const calls = load(client.fetch, 1_500, CALLERS);
     for (let i = 0; i < 20; i++) {
       const present = sites.filter((_, n) => (n + i) % 3 === 0);
       from.tell(...present);
-      await until(() => present.some(({ requests }) => requests > i * 5), 'requests at the new ones');
+      const before = present.reduce((sum, { requests }) => sum + requests, 0);
+      for (const response of held.splice(0)) response.end('ok');
+      await until(() => held.length === CALLERS, 'everybody asking the new ones');
+      expect(present.reduce((sum, { requests }) => sum + requests, 0) - before).toBe(CALLERS);
       expect(client.describe().svc?.endpoints.map(({ origin }) => origin)).toEqual(present.map(({ origin }) => origin));
     }
+    changing = false;
+    for (const response of held) response.end('ok');
     expect(tally(await calls)).toEqual({ 200: 1_500 });
     for (const { requests } of sites) expect(requests).toBeGreaterThan(0);
     // Whoever has left keeps no connection.
@@ -51,7 +63,7 @@ describe('a service whose endpoints change while calls run', () => {
   });
 
   it('goes on with the last good answer when discovery fails, and refuses when it says that there is nobody', async () => {
-    const site = await slow();
+    const site = await prompt();
     const from = new Told();
     const client = world.client({ services: { svc: { from, retry: { baseMs: 1 } } } });
     const first = load(client.fetch, 50);
@@ -69,7 +81,7 @@ describe('a service whose endpoints change while calls run', () => {
 
   it('keeps what a retry needs: a call whose endpoint has gone is sent to a new one', async () => {
     const from = new Told();
-    const [dead, alive] = [await world.raw(() => {}), await slow()];
+    const [dead, alive] = [await world.raw(() => {}), await prompt()];
     const client = world.client({ services: { svc: { from, attemptTimeoutMs: 100 } } });
     const calls = load(client.fetch, 20, 20);
     from.tell(dead);
@@ -97,7 +109,7 @@ describe('discovery', () => {
     expect(await waiting).toMatchObject({
       error: { cause: { code: 'ERR_NO_ENDPOINT', state: 'failed', cause: { message: 'no answer' } } },
     });
-    from.tell(await slow());
+    from.tell(await prompt());
     expect(tally([await get(client.fetch)])).toEqual({ 200: 1 });
   });
 
@@ -114,7 +126,7 @@ describe('discovery', () => {
   });
 
   it('by DNS follows the answers: names, addresses, and a server that stops answering', async () => {
-    const one = await slow();
+    const one = await prompt();
     const port = Number(new URL(one.origin).port);
     let answer: () => Promise<readonly { address: string; ttl: number }[]> = async () => [
       { address: '127.0.0.1', ttl: 0 },
@@ -130,7 +142,8 @@ describe('discovery', () => {
       cancel: () => {},
     };
     const from = dns({ host: 'svc.test', port, ask, minRefreshMs: 5, refreshMs: 5 });
-    const client = world.client({ services: { svc: { from } } });
+    const clock = new CountingClock();
+    const client = world.client({ clock, services: { svc: { from } } });
     expect(tally(await load(client.fetch, 50))).toEqual({ 200: 50 });
     const addresses = (): readonly string[] =>
       client.describe().svc?.endpoints.map(({ origin }) => new URL(origin).hostname) ?? [];
@@ -148,13 +161,13 @@ describe('discovery', () => {
     await until(() => addresses().length === 1, 'one address');
     expect(tally(await load(client.fetch, 50))).toEqual({ 200: 50 });
     await client.close();
-    const before = asked;
-    await sleep(systemClock, 30);
-    expect(asked).toBe(before);
+    // Nobody is left who could ask again.
+    expect(clock.armed).toEqual([]);
+    expect(asked).toBeGreaterThan(4);
   });
 
   it('takes localhost as it is', async () => {
-    const site = await slow();
+    const site = await prompt();
     const client = world.client({ services: { svc: site.origin.replace('http://127.0.0.1', 'dns://localhost') } });
     expect(tally(await load(client.fetch, 20))).toEqual({ 200: 20 });
   });
