@@ -8,7 +8,7 @@ export * from './adapters/node.js';
 export type { Drainable } from './drain/connections.js';
 export * from './drain/drain.js';
 export { clusterWorkers, workerThreads } from './drain/stop-relay.js';
-export { processSignals, type SignalSource } from './drain/stop-signals.js';
+export { audibleSignals, processSignals, type SignalSource } from './drain/stop-signals.js';
 export { type Farewell, farewellToWebSockets } from './drain/upgrades.js';
 export { callOf, type GuardedRequest, requestOf, signalOf } from './exchange.js';
 export * from './guard.js';

@@ -1,9 +1,15 @@
 /** @module The table of {@link InboundSettings}. Its variables begin with `FAIRLEAD_INBOUND_`, but for those shared with clients. */
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import { constants } from 'node:os';
 import { type Check, type Criticality, check, checks, criticalities } from '@fairlead/core';
-import { drainDefaults, type Farewell, guardDefaults, rateLimitDefaults, shedDefaults } from '@fairlead/server';
+import {
+  audibleSignals,
+  drainDefaults,
+  type Farewell,
+  guardDefaults,
+  rateLimitDefaults,
+  shedDefaults,
+} from '@fairlead/server';
 import { clockSetting, listenerSetting, newTracesSetting, tracingSetting } from './client-table.js';
 import type { InboundSettings, ProbeSetting } from './inbound-settings.js';
 import { limits } from './limit-values.js';
@@ -52,11 +58,8 @@ const probe: ValueKind<ProbeSetting | null> = orInCode(
 const tellsApart = checks.fn('a function of the call and its request') as Check<
   Extract<InboundSettings['key'], (...args: never[]) => unknown>
 >;
-const unheard = ['SIGKILL', 'SIGSTOP'];
-const signal = text(
-  'the name of a signal that a process can listen to',
-  'SIGTERM',
-  (value) => Object.hasOwn(constants.signals, value) && !unheard.includes(value),
+const signal = text('the name of a signal that a process can listen to', 'SIGTERM', (value) =>
+  audibleSignals.includes(value),
 ) as ValueKind<NodeJS.Signals>;
 const headerName = text('the name of a header in lower case', 'x-api-key', (value) =>
   /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(value),
