@@ -50,7 +50,7 @@ const breakerOfPayments = client.breaker('payments'); // null where it is switch
 breakerOfPayments?.forceOpen(); // or disable(); reset() ends both
 const saved = breakerOfPayments?.snapshot(); // plain data
 breakerOfPayments?.reset();
-if (saved) client.breaker('payments')?.restore(saved, { clock: systemClock });
+if (saved) client.breaker('payments')?.restore(saved);
 // #endregion
 
 const refused = await get().catch(({ cause }) => cause);

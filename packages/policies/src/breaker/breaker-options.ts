@@ -84,9 +84,10 @@ export interface Breaker extends Gate {
   snapshot(): BreakerSnapshot;
   /**
    * Goes on where another breaker was. One that was half-open may probe at once.
+   * @param runtime whose clock counts and who is told; default that of the latest call, and before any call the system's clock
    * @throws ConfigError if `snapshot` is not one; nothing has changed then
    */
-  restore(snapshot: BreakerSnapshot, runtime: Runtime): void;
+  restore(snapshot: BreakerSnapshot, runtime?: Runtime): void;
   /** Refuses every call until {@link reset}. */
   forceOpen(): void;
   /** Lets every call in and learns nothing, until {@link reset}. */

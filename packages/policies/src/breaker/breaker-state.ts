@@ -10,6 +10,7 @@ import {
   type RejectedError,
   type Runtime,
   rejected,
+  systemClock,
 } from '@fairlead/core';
 import type { Breaker, BreakerOptions, BreakerSnapshot, BreakerState } from './breaker-options.js';
 import { type BreakerEngine, BreakerWindow } from './breaker-window.js';
@@ -65,7 +66,7 @@ export class ServiceBreaker implements Breaker {
     return { state, ...this.#engine.counts(), probeAt, probeInMs, reopenings: this.#reopenings };
   }
 
-  restore(snapshot: BreakerSnapshot, runtime: Runtime): void {
+  restore(snapshot: BreakerSnapshot, runtime: Runtime = this.#runtime ?? { clock: systemClock }): void {
     checkSnapshot(snapshot);
     this.#runtime = runtime;
     const now = runtime.clock.now();

@@ -10,6 +10,7 @@ import {
   nothingToReport,
   Outcome,
   RejectedError,
+  systemClock,
   type Verdict,
 } from '@fairlead/core';
 import {
@@ -258,6 +259,19 @@ describe.each(['own', 'opossum'] as const)('breaker, engine %s', (engine) => {
     }
     await send();
     expect(subject.state).toBe('closed');
+  });
+
+  it('is restored without a runtime: by that of the latest call, and before any call by the clock of the system', () => {
+    const first = rig();
+    first.pass('failure', 20);
+    const saved = first.subject.snapshot();
+    const second = rig();
+    second.pass('success', 1);
+    second.subject.restore(saved);
+    expect(second.subject.snapshot()).toMatchObject({ state: 'open', probeInMs: saved.probeInMs });
+    const third = breaker();
+    third.restore(saved);
+    expect(third.snapshot().probeAt).toBeGreaterThanOrEqual(systemClock.now());
   });
 
   it('stays open for as long as it was to when it is restored right after it has opened', () => {
