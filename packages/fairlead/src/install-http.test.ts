@@ -45,6 +45,7 @@ async function pour(to: Writable): Promise<number> {
   more();
   // All ends are in this process: what can move does so in the next few turns of its event loop.
   for (let still = 0, before = 0; still < 500; before = written) {
+    // biome-ignore lint/style/noRestrictedGlobals: real sockets, which move once in a turn
     await new Promise<void>((resolve) => setImmediate(resolve));
     still = before === written ? still + 1 : 0;
   }
