@@ -220,20 +220,17 @@ export class Exchange extends Scope implements Reply, Receiver {
     const { response } = this;
     if (response.headersSent) return;
     const first = this.outermost;
-    if (first.foreign !== undefined) {
-      first.foreign.addMember(name, member);
-      return;
-    }
-    const at = first.#fields?.indexOf(name) ?? -1;
-    if (at !== -1) {
-      (first.#fields as string[])[at + 1] += `, ${member}`;
-      return;
-    }
-    const before = response.getHeader(name);
-    if (before !== undefined) response.setHeader(name, `${String(before)}, ${member}`);
-    // HTTP/2 and stand-ins for WHATWG have no cheaper way.
-    else if (this.request.httpVersionMajor > 1) response.setHeader(name, member);
-    else (first.#fields ??= []).push(name, member);
+    const fields = first.#fields;
+    if (first.foreign !== undefined) first.foreign.addMember(name, member);
+    else if (fields !== null) {
+      const at = fields.indexOf(name);
+      if (at === -1) fields.push(name, member);
+      else fields[at + 1] += `, ${member}`;
+    } else if (this.request.httpVersionMajor > 1 || response.getHeaderNames().length > 0) {
+      // HTTP/2 and stand-ins for WHATWG have no cheaper way, nor has a head that is being set one by one, as under express.
+      const before = response.getHeader(name);
+      response.setHeader(name, before === undefined ? member : `${String(before)}, ${member}`);
+    } else first.#fields = [name, member];
   }
 
   // What the layers make of the request.
