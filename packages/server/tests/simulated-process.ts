@@ -28,13 +28,6 @@ export interface Source {
   readonly tenant?: string;
 }
 
-/** A time in which the loop does not turn: it works, or others have its core. */
-export interface Pause {
-  readonly at: number;
-  readonly ms: number;
-  readonly stolen?: boolean;
-}
-
 /** What things cost, in ms. */
 export interface Costs {
   /** CPU of a handler. */
@@ -45,8 +38,6 @@ export interface Costs {
   readonly readMs?: number;
   readonly refuseMs?: number;
   readonly turnMs?: number;
-  /** Another process on the same core gets `stoleMs`, more or less, whenever this one has run for `ranMs`. Default: none does. */
-  readonly steal?: { readonly ranMs: number; readonly stoleMs: number };
 }
 
 interface Pending {
@@ -62,10 +53,6 @@ export class SimulatedProcess implements Clock, EventLoop, Door {
   readonly #timers = new Set<Timer>();
   #now = 0;
   #active = 0;
-  /** Since it last got the core. */
-  #ran = 0;
-  /** CPU time, in ms. */
-  cpu = 0;
   #immediates: (() => void)[] = [];
   #waits: { at: number; run: () => void }[] = [];
   readonly ordinary = 1;
@@ -80,14 +67,7 @@ export class SimulatedProcess implements Clock, EventLoop, Door {
 
   constructor(costs: Costs, seed = 1) {
     this.#chance = new VirtualClock({ seed });
-    this.#costs = {
-      awaitsMs: 0,
-      readMs: 0.012,
-      refuseMs: 0.015,
-      turnMs: 0.002,
-      steal: { ranMs: Number.POSITIVE_INFINITY, stoleMs: 0 },
-      ...costs,
-    };
+    this.#costs = { awaitsMs: 0, readMs: 0.012, refuseMs: 0.015, turnMs: 0.002, ...costs };
   }
 
   now(): number {
@@ -117,23 +97,14 @@ export class SimulatedProcess implements Clock, EventLoop, Door {
   activeMs(): number {
     return this.#active;
   }
-  cpuMs(): number {
-    return this.cpu;
-  }
   heapRatio(): number {
     return this.heap;
   }
 
-  /** The loop works for so long; where others share its core, more time passes than that. */
+  /** The loop works for so long. */
   work(ms: number): void {
-    const { ranMs, stoleMs } = this.#costs.steal;
-    this.#ran += ms;
-    const slices = Math.floor(this.#ran / ranMs);
-    if (slices > 0) this.#ran -= slices * ranMs;
-    const passed = ms + (slices === 0 ? 0 : slices * stoleMs * (0.5 + this.random()));
-    this.#now += passed;
-    this.#active += passed;
-    this.cpu += ms;
+    this.#now += ms;
+    this.#active += ms;
   }
 
   read(request: IncomingMessage): InboundHeaders {
@@ -175,17 +146,14 @@ export class SimulatedProcess implements Clock, EventLoop, Door {
     this.outcomes.push({ sent: at, ms: this.#now - at, admitted, source });
   }
 
-  /** Runs until everything has been answered. `pauses` stop the loop. */
-  run(sources: readonly Source[], pauses: readonly Pause[] = []): void {
+  /** Runs until everything has been answered. `pauses` stop the loop at a time for so long. */
+  run(sources: readonly Source[], pauses: readonly { at: number; ms: number }[] = []): void {
     const arrivals = sources.flatMap((source, i) => this.#arrivals(source, i)).sort((a, b) => a.at - b.at);
     const stops = [...pauses];
     let next = 0;
     for (;;) {
-      if (stops.length > 0 && this.#now >= (stops[0] as Pause).at) {
-        const { ms, stolen = false } = stops.shift() as Pause;
-        this.work(ms);
-        if (stolen) this.cpu -= ms;
-      }
+      if (stops.length > 0 && this.#now >= (stops[0] as { at: number }).at)
+        this.work((stops.shift() as { ms: number }).ms);
       const timers = [...this.#timers].filter((timer) => timer.due <= this.#now);
       for (const timer of timers) {
         this.disarm(timer);

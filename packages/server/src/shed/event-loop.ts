@@ -8,11 +8,6 @@ export interface EventLoop {
   afterReading(run: () => void): void;
   /** For how long the loop has been working rather than waiting, in ms since the process began. */
   activeMs(): number;
-  /**
-   * CPU time of this thread, or of more than that, in ms since it began. What {@link activeMs} has beyond it, the thread was
-   * ready to work and others had the core. Without this, nothing is known of that.
-   */
-  cpuMs?(): number;
   /** The share of the heap's limit that is in use, 0 to 1. Garbage counts until it is collected. */
   heapRatio(): number;
 }
@@ -24,11 +19,6 @@ export const eventLoop: EventLoop = Object.freeze({
     setImmediate(run);
   },
   activeMs: () => performance.eventLoopUtilization().active,
-  cpuMs(): number {
-    // Node 22 counts the threads beside this one as well: then less seems to have been taken away than was.
-    const { user, system } = process.threadCpuUsage?.() ?? process.cpuUsage();
-    return (user + system) / 1_000;
-  },
   heapRatio(): number {
     const { used_heap_size, heap_size_limit } = getHeapStatistics();
     return used_heap_size / heap_size_limit;

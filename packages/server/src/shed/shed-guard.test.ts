@@ -15,10 +15,7 @@ afterEach(stopServers);
 /** A guard that lets one handler work at a time. */
 function narrow(options: Partial<ShedOptions> = {}, more: Partial<GuardOptions> = {}) {
   const clock = new VirtualClock();
-  // In virtual time it is of no interest what the machine that runs the test does for others.
-  const { afterReading, activeMs, heapRatio } = eventLoop;
-  const loop = { afterReading, activeMs, heapRatio };
-  const shedder = shed({ initialLimit: 1, minLimit: 1, maxLimit: 1, clock, loop, ...options });
+  const shedder = shed({ initialLimit: 1, minLimit: 1, maxLimit: 1, clock, ...options });
   const guard = createGuard({ shed: shedder, runtime: { clock }, ...more });
   return { clock, shedder, guard };
 }

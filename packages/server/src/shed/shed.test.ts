@@ -63,49 +63,6 @@ describe('shed, of a server that burns 1 ms a request', () => {
     expect(simulated.between(0, 3_000).refused).toBe(0);
   });
 
-  it.each([
-    // Now and then for long, as a quota of the container that is used up, or a busy machine.
-    { load: 0.3, ms: 600, everyMs: 1_500 },
-    { load: 0.5, ms: 600, everyMs: 2_000 },
-    { load: 0.5, ms: 200, everyMs: 500 },
-  ])('serves all that comes while it gets no core for $ms ms of $everyMs, at $load', ({ load, ms, everyMs }) => {
-    const stops = (stolen: boolean) =>
-      Array.from({ length: 10_000 / everyMs }, (_, i) => ({ at: 500 + i * everyMs, ms, stolen }));
-    const run = (stolen: boolean) => {
-      const simulated = new SimulatedProcess({ handlerMs: 1 });
-      simulated.shedder = shed({ clock: simulated, loop: simulated });
-      simulated.run([{ perSecond: load * capacity, toMs: 10_000 }], stops(stolen));
-      return simulated.between(0, 10_000);
-    };
-    const { refused, p99 } = run(true);
-    expect(refused).toBe(0);
-    // Who came while it stood still waits no longer than the first of them did anyway.
-    expect(p99).toBeLessThan(1.05 * ms);
-    // One that stands still because of its own work does refuse what piles up, as it always did.
-    if (ms > 500) expect(run(false).refused).toBeGreaterThan(0.1);
-  });
-
-  it.each([
-    { ranMs: 4, stoleMs: 4 },
-    { ranMs: 4, stoleMs: 8 },
-    { ranMs: 50, stoleMs: 50 },
-  ])('does what is left to do where a neighbour takes $stoleMs ms for each $ranMs', (steal) => {
-    const left = steal.ranMs / (steal.ranMs + steal.stoleMs);
-    const loads = [0.5, 0.7, 2, 10, 0.7];
-    const sources = loads.map((load, i) => ({
-      perSecond: load * capacity * left,
-      fromMs: i * 3_000,
-      toMs: (i + 1) * 3_000,
-    }));
-    const simulated = simulate({ handlerMs: 1, steal }, sources);
-    for (const [i, load] of loads.entries()) {
-      const { perSecond, refused } = simulated.between(i * 3_000 + 500, (i + 1) * 3_000);
-      if (load < 1) expect(refused).toBe(0);
-      else
-        expect(perSecond / ((1_000 * left - load * capacity * left * refused * 0.027) / 1.014)).toBeGreaterThan(0.93);
-    }
-  });
-
   it('tells callers how much it lets in, while it refuses', () => {
     const simulated = simulate({ handlerMs: 1 }, [{ perSecond: 4 * capacity, toMs: 1_000 }]);
     expect(Number(simulated.admissions.at(-1))).toBeCloseTo(0.23, 1);

@@ -10,7 +10,6 @@ import { formatLoad } from '../tell.js';
 import { CALM, Demand, WINDOW_MS } from './demand.js';
 import type { EventLoop } from './event-loop.js';
 import { FairShares } from './fair-shares.js';
-import { Grace } from './grace.js';
 import { GradientLimit } from './gradient-limit.js';
 import { HeapPressure, RARELY } from './heap-pressure.js';
 import { OpenDoor } from './open-door.js';
@@ -60,7 +59,6 @@ class OverloadShedder extends Timer implements Shedder {
   #waitMs: number;
   #places: number;
   readonly #heap: HeapPressure;
-  readonly #grace = new Grace();
   #told: string | null = null;
   /** Made once in a window, if anybody asks. */
   #report: string | null = null;
@@ -223,8 +221,7 @@ class OverloadShedder extends Timer implements Shedder {
   }
 
   #patience(rank: number): number {
-    if (rank >= this.#last) return this.#waitMs;
-    return Math.max(this.#waitMs, Math.min(this.#options.maxWaitMs, this.#waitMs * PATIENCE));
+    return rank < this.#last ? Math.min(this.#options.maxWaitMs, this.#waitMs * PATIENCE) : this.#waitMs;
   }
 
   #turnAway(entry: Waiting): void {
@@ -274,8 +271,7 @@ class OverloadShedder extends Timer implements Shedder {
     // Between calm and overload the time to wait goes from the one to the other, by equal factors.
     const hurry = Math.min(1, Math.max(0, (demand.value - CALM) / (OVERLOAD - CALM)));
     const least = Math.min(maxWaitMs, Math.max(targetMs, 2.5 * pace));
-    this.#grace.turn(now, this.#loop);
-    this.#waitMs = maxWaitMs * (least / maxWaitMs) ** hurry + this.#grace.ms * (1 - hurry);
+    this.#waitMs = maxWaitMs * (least / maxWaitMs) ** hurry;
     this.#places = hurry === 0 ? maxWaiting : Math.min(maxWaiting, Math.ceil(this.#waitMs / pace) + 1);
     this.#told = hurry > 0 && demand.admission < 0.995 ? demand.admission.toFixed(3) : null;
     this.#shares?.turn(hurry > 0);
