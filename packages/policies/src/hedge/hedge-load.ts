@@ -4,19 +4,15 @@
  * waiting. Nobody tells a client how loaded its servers are, but waiting shows in the median, which stragglers do not move.
  *
  * Sources: the ratio of gradient limits (Netflix `concurrency-limits`, after TCP Vegas: Brakmo and Peterson, 1995), which
- * compare latencies with the least that was seen; the median as in `latency-median.ts`, with smaller steps, since the least
+ * compare latencies with the least that was seen; the median as in `frugal-median.ts`, with small steps, since the least
  * of many estimates says most of their noise.
  */
+import { FrugalMedian } from '../frugal-median.js';
 
-/** The estimate moves by this factor with every sample, … */
+/** The estimate moves by this factor with every sample. */
 const STEP = 1.01;
-/** … and by this one at first. */
-const FIRST_STEP = 1.1;
-const FIRST_SAMPLES = 50;
 /** Samples after which the estimate is where it belongs, and its least one counts. */
 const SETTLED = 300;
-/** In ms; what is 0 could never grow. */
-const LEAST_MS = 0.01;
 /** The least is forgotten by doubling in this time, in ms: a service may have become slower for good. */
 const DOUBLES_MS = 1_800_000;
 /** Time between two steps of forgetting, in ms. */
@@ -24,26 +20,21 @@ const REFRESH_MS = 1_000;
 
 /** The median of latencies, over the least it has been. */
 export class HedgeLoad {
-  #medianMs = 0;
+  readonly #median: FrugalMedian = new FrugalMedian(STEP);
   #leastMs = Number.POSITIVE_INFINITY;
-  #samples = 0;
   #refreshedAt = 0;
 
   /** 1 where half of the answers take no longer than they ever did, 2 where they take twice as long; 1 while little is known. */
   get rise(): number {
-    return Math.max(1, this.#medianMs / this.#leastMs);
+    return Math.max(1, this.#median.ms / this.#leastMs);
   }
 
   /** An answer took `ms` and came at monotonic time `at`. */
   observe(ms: number, at: number): void {
     if (!(ms >= 0)) return;
-    if (this.#samples === 0) this.#medianMs = ms;
-    const step = this.#samples < FIRST_SAMPLES ? FIRST_STEP : STEP;
-    if (ms > this.#medianMs) this.#medianMs *= step;
-    else if (ms < this.#medianMs) this.#medianMs /= step;
-    if (this.#medianMs < LEAST_MS) this.#medianMs = LEAST_MS;
-    if (this.#samples < SETTLED) {
-      this.#samples++;
+    const median = this.#median;
+    median.observe(ms);
+    if (median.samples <= SETTLED) {
       this.#refreshedAt = at;
       return;
     }
@@ -51,6 +42,6 @@ export class HedgeLoad {
       this.#leastMs *= 2 ** ((at - this.#refreshedAt) / DOUBLES_MS);
       this.#refreshedAt = at;
     }
-    if (this.#medianMs < this.#leastMs) this.#leastMs = this.#medianMs;
+    if (median.ms < this.#leastMs) this.#leastMs = median.ms;
   }
 }
