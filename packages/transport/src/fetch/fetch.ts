@@ -306,7 +306,8 @@ class FetchRun extends Scope implements ResponseContext, Receiver {
         this.close();
         this.#resolve(response);
       },
-      (error: unknown) => this.#fail(error),
+      // That of a fetch already.
+      (error: unknown) => this.#end(error),
     );
   }
 
@@ -316,10 +317,13 @@ class FetchRun extends Scope implements ResponseContext, Receiver {
   }
 
   #fail(error: unknown): void {
+    if (!this.#settled) this.#end(fetchError(error, 'fetch failed', this.#signal, this.canceled));
+  }
+
+  #end(reason: unknown): void {
     if (this.#settled) return;
     this.#settle();
     const { body } = this.#draft;
-    const reason = fetchError(error, 'fetch failed', this.#signal, this.canceled);
     if (body instanceof ReplayBody) body.dispose(reason);
     this.#reject(reason);
     this.close();
