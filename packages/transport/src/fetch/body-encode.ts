@@ -46,6 +46,27 @@ export function encodeBody(body: unknown, clock: Clock): EncodedBody {
   return { body: `${body}`, type: 'text/plain;charset=UTF-8' };
 }
 
+/**
+ * Encodes the body of a `Request`, which is a stream whatever it was made of, so that it can be sent once and its length is
+ * not known.
+ *
+ * Nobody tells one that was made of a form when it is not wanted: Node's goes on filling a stream that has been canceled, and
+ * the error of that, which nobody can catch, ends the process.
+ * @throws TypeError for a stream that is locked or has been read from
+ */
+export function encodeRequestBody({ body, headers }: Request): EncodedBody {
+  if (body === null) return none;
+  const isForm = headers.get('content-type')?.startsWith('multipart/form-data; boundary=----formdata-undici-') === true;
+  return { body: new ReplayBody(streamChunks(body, isForm ? leave : cancel)), type: null };
+}
+
+type Reader = ReadableStreamDefaultReader<unknown>;
+
+const cancel = (reader: Reader, reason: unknown): Promise<void> =>
+  reader.cancel(reason).then(() => reader.releaseLock());
+
+const leave = (reader: Reader): void => reader.releaseLock();
+
 const nothing = new Uint8Array(0);
 
 /**
@@ -68,19 +89,22 @@ function viewOf(view: ArrayBufferView): Uint8Array {
 }
 
 function blobBody(blob: Blob): EncodedBody {
-  return { body: { open: () => streamChunks(blob.stream()), length: blob.size }, type: blob.type || null };
+  const type = blob.type === '' ? null : blob.type.trim();
+  return { body: { open: () => streamChunks(blob.stream()), length: blob.size }, type };
 }
 
 /**
  * Reads a stream through a reader of its own: unlike the stream's iterator it can be told to stop while a read is under way.
  */
-function streamChunks(stream: ReadableStream<unknown>): AsyncIterable<Uint8Array> {
+function streamChunks(
+  stream: ReadableStream<unknown>,
+  stop: (reader: Reader, reason: unknown) => unknown = cancel,
+): AsyncIterable<Uint8Array> {
   if (stream.locked || Readable.isDisturbed(stream as never))
     throw new TypeError('Response body object should not be disturbed or locked');
   const reader = stream.getReader();
   const read = (): Promise<IteratorResult<unknown>> => reader.read() as Promise<IteratorResult<unknown>>;
-  const stop = (reason: unknown): Promise<void> => reader.cancel(reason).then(() => reader.releaseLock());
-  const chunks = new Chunks(read, stop);
+  const chunks = new Chunks(read, (reason) => stop(reader, reason));
   return { [Symbol.asyncIterator]: () => chunks };
 }
 

@@ -1,6 +1,6 @@
 /** @module What a caller of fetch gave, `Request` and `init` together, as what a call needs. */
 import type { CallAttributes, Clock } from '@fairlead/core';
-import { type EncodedBody, encodeBody } from './body-encode.js';
+import { type EncodedBody, encodeBody, encodeRequestBody } from './body-encode.js';
 import { encodeHeaders, type HeadersInput } from './headers-encode.js';
 import type { Draft } from './redirect.js';
 
@@ -79,11 +79,10 @@ function encodeMethod(given: unknown): string {
   }
 }
 
-/** The body of a `Request` is a stream whatever it was made of, so it can be sent once and its length is not known. */
 function bodyOf(request: Request): EncodedBody {
   if (request.bodyUsed || request.body?.locked === true)
     throw new TypeError('Cannot construct a Request with a Request object that has already been used.');
-  return { body: encodeBody(request.body, undefined as never).body, type: null };
+  return encodeRequestBody(request);
 }
 
 function optionsOf(options: FetchCallOptions | undefined): FetchCallOptions | undefined {

@@ -597,6 +597,25 @@ describe('failures', () => {
     expect([error.constructor, error.message, error.cause.cause]).toEqual([TypeError, 'fetch failed', broken]);
   });
 
+  // Node fills a stream that was made of a form to its end, also when it has been canceled, and the error ends the process.
+  it('a Request with a form that nobody takes: a TypeError, and nothing behind the back of the caller', async () => {
+    const behind: unknown[] = [];
+    const listen = (error: unknown): void => void behind.push(error);
+    process.on('unhandledRejection', listen);
+    try {
+      const refuse = fetchTo(() => Promise.reject(new RejectedError({ by: 'limit' })));
+      const request = new Request('http://payments/', { method: 'POST', body: form() });
+      expect((await rejection(refuse(request))).cause).toBeInstanceOf(RejectedError);
+      const signal = AbortSignal.abort(new RangeError('mine'));
+      const aborted = new Request('http://payments/', { method: 'POST', body: form() });
+      expect(await rejection(refuse(aborted, { signal }))).toBe(signal.reason);
+      for (let turns = 0; turns < 20; turns++) await nextTurn();
+    } finally {
+      process.off('unhandledRejection', listen);
+    }
+    expect(behind).toEqual([]);
+  });
+
   it('a stack that throws', async () => {
     const bug = new RangeError('bug');
     const error = await rejection(

@@ -33,15 +33,22 @@ export function encodeHeaders(input: HeadersInput | undefined, contentType: stri
   if (input == null && contentType === null) return defaultHeaders;
   const pairs = input == null ? [] : (fromRecord(input) ?? fromHeaders(new Headers(input)));
   if (contentType !== null && headerOf(pairs, 'content-type') === undefined) pairs.push('content-type', contentType);
-  // A range of a coded body is of no use to anybody.
-  if (headerOf(pairs, 'range') !== undefined && headerOf(pairs, 'accept-encoding') === undefined) {
-    pairs.push('accept-encoding', 'identity');
-  }
+  if (headerOf(pairs, 'range') !== undefined) acceptUncoded(pairs);
   for (let i = 0; i < defaultHeaders.length; i += 2) {
     const name = defaultHeaders[i] as string;
     if (headerOf(pairs, name) === undefined) pairs.push(name, defaultHeaders[i + 1] as string);
   }
   return pairs;
+}
+
+/** A range of a coded body is of no use to anybody. The standard adds it to what the caller accepts. */
+function acceptUncoded(pairs: string[]): void {
+  for (let i = 0; i < pairs.length; i += 2) {
+    if (pairs[i] !== 'accept-encoding') continue;
+    pairs[i + 1] = `${pairs[i + 1]}, identity`;
+    return;
+  }
+  pairs.push('accept-encoding', 'identity');
 }
 
 /** The pairs of a plain object; null if `input` is something else, or anything about it is not plain. */

@@ -129,7 +129,13 @@ export const known: readonly Known[] = [
     row: '`duplex`, and options of the wrong type',
     subjects: named(
       ...['a stream without duplex', 'an async iterable without duplex', 'a stream with duplex: full'],
-      ...['text with duplex: full', 'headers: null', 'headers: a symbol as a name', 'options: text'],
+      ...[
+        'text with duplex: full',
+        'a stream with keepalive',
+        'headers: null',
+        'headers: a symbol as a name',
+        'options: text',
+      ],
     ),
     at: instead,
   },
@@ -263,6 +269,19 @@ export const known: readonly Known[] = [
   { row: 'Not as the standard says', subjects: /^two byte order marks, read as (text|json)$/, at: /^result\.first$/ },
   { row: 'Not as the standard says', subjects: named('reply headers: blanks around values'), at: /^result\./ },
   { row: 'Not as the standard says', subjects: named('coding: an empty name in a list'), at: /^result\./ },
+  {
+    row: 'Not as the standard says',
+    subjects: named('coding: identity beside another'),
+    at: /^result\.text$/,
+    ours: 'abc',
+  },
+  {
+    row: 'Not as the standard says',
+    subjects: named('coding: an empty body as zstd'),
+    at: /^result\.text$/,
+    ours: '',
+    nodes: [24, 26],
+  },
   { row: 'Not as the standard says', subjects: named('body: a detached ArrayBuffer'), at: instead, nodes: [22] },
   {
     row: 'Not as the standard says',

@@ -67,6 +67,7 @@ const locations: [string, string | ((door: Door) => string)][] = [
   ['another scheme', 'ftp://example.com/'],
   ['javascript', 'javascript:1'],
   ['a bad port', 'http://a:99999/'],
+  ['a port that fetch refuses', 'http://127.0.0.1:1/'],
 ];
 
 const redirect = (name: string, answer: Subject['answer'], init?: (door: Door) => unknown): Subject =>

@@ -267,6 +267,11 @@ export const requests: Subject[] = [
     sending(`header with POST: ${name}`, () => ({ method: 'POST', body: 'abc', headers: { [name]: 'close' } })),
   ),
   ...shapes.map(([name, make]) => sending(`headers: ${name}`, () => ({ headers: make() }))),
+  ...['gzip', '', 'identity'].map((coding) =>
+    sending(`range, and accept-encoding ${JSON.stringify(coding)}`, () => ({
+      headers: { Range: 'bytes=0-1', vary: 'accept-encoding', 'Accept-Encoding': coding },
+    })),
+  ),
   {
     name: 'case and order of header names',
     run: async (door) => {
